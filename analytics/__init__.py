@@ -1,0 +1,3 @@
+"""Turns readings into interval energy, standard coal, EnPIs and verdicts."""
+
+__all__: list[str] = []

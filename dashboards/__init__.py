@@ -1,0 +1,3 @@
+"""Shows the figures: web portal, Grafana boards, reports."""
+
+__all__: list[str] = []
