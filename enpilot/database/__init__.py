@@ -1,0 +1,23 @@
+"""The database that rooms meet in: connections, migrations, capabilities, commit order.
+
+Needs the extra ``server``; an edge gateway never imports this package.
+"""
+
+from enpilot.database.capabilities import Capabilities, read_capabilities
+from enpilot.database.commit_order import data_version, database_identity, draw_commit_no
+from enpilot.database.connection import DatabaseUnavailableError, connect, database_url
+from enpilot.database.migrate import MigrationStatus, migrate, migration_status
+
+__all__ = [
+    "Capabilities",
+    "DatabaseUnavailableError",
+    "MigrationStatus",
+    "connect",
+    "data_version",
+    "database_identity",
+    "database_url",
+    "draw_commit_no",
+    "migrate",
+    "migration_status",
+    "read_capabilities",
+]

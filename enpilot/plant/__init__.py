@@ -1,0 +1,42 @@
+"""The plant file: points, devices, wiring, products, EnPIs, targets and rules of one site."""
+
+from enpilot.plant.load import PlantFileError, load_plant
+from enpilot.plant.model import (
+    Agent,
+    AlertRule,
+    Device,
+    Enpi,
+    Enterprise,
+    Installation,
+    Line,
+    Names,
+    Ownership,
+    Plant,
+    Point,
+    Product,
+    Register,
+    Scheme,
+    Site,
+    Target,
+)
+
+__all__ = [
+    "Agent",
+    "AlertRule",
+    "Device",
+    "Enpi",
+    "Enterprise",
+    "Installation",
+    "Line",
+    "Names",
+    "Ownership",
+    "Plant",
+    "PlantFileError",
+    "Point",
+    "Product",
+    "Register",
+    "Scheme",
+    "Site",
+    "Target",
+    "load_plant",
+]

@@ -1,0 +1,250 @@
+"""Read a plant file: types first (with the path of the wrong key), then everything that refers to
+something else, and all of those errors at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+import zoneinfo
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from enpilot.errors import ConfigurationError
+from enpilot.plant.model import Dated, Plant
+from enpilot.quantities import MEDIA, QUANTITIES
+
+__all__ = ["PlantFileError", "load_plant"]
+
+
+class PlantFileError(ConfigurationError):
+    """A plant file that cannot be used; the message names file, paths and remedies.
+
+    Attributes
+    ----------
+    file
+        The file.
+    errors
+        One sentence for each thing that is wrong, with its path in the file.
+    """
+
+    def __init__(self, file: Path, errors: list[str]) -> None:
+        super().__init__(f"{file}: " + "; ".join(errors))
+        self.file = file
+        self.errors = errors
+
+
+def load_plant(file: Path) -> Plant:
+    """Read and check a plant file.
+
+    Parameters
+    ----------
+    file
+        A TOML file of `enpilot.plant.model.Plant`.
+
+    Returns
+    -------
+    Plant
+        With every ``from`` and ``to`` an instant, and every missing ``from`` the site's.
+
+    Raises
+    ------
+    PlantFileError
+        If the file is missing, is not TOML, has an unknown key or a value out of range, or names
+        something that does not exist.
+    """
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+        plant = msgspec.convert(_with_instants(document, _zone(document)), Plant)
+    except FileNotFoundError as error:
+        raise PlantFileError(file, ["there is no such file"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlantFileError(file, [f"not TOML in UTF-8: {error}"]) from error
+    except msgspec.ValidationError as error:
+        raise PlantFileError(file, [str(error)]) from error
+    except zoneinfo.ZoneInfoNotFoundError as error:
+        raise PlantFileError(file, [f"{error.args[0]} - at `$.site.timezone`"]) from error
+    errors = [
+        *_duplicate_errors(plant),
+        *_reference_errors(plant),
+        *_word_errors(plant),
+        *_wiring_errors(plant),
+    ]
+    if errors:
+        raise PlantFileError(file, errors)
+    _settle_dates(plant)
+    errors = _date_errors(plant)
+    if errors:
+        raise PlantFileError(file, errors)
+    return plant
+
+
+def _zone(document: dict[str, Any]) -> zoneinfo.ZoneInfo:
+    site = document.get("site")
+    name = site.get("timezone") if isinstance(site, dict) else None
+    if not isinstance(name, str):
+        return zoneinfo.ZoneInfo("UTC")  # the type check that follows says what is missing
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise zoneinfo.ZoneInfoNotFoundError(f"no time zone {name!r}") from error
+
+
+def _with_instants(value: Any, zone: zoneinfo.ZoneInfo, key: str = "") -> Any:
+    """Turn dates under ``from`` and ``to`` into midnights of the site, recursively."""
+    if isinstance(value, dict):
+        return {k: _with_instants(v, zone, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_instants(v, zone, key) for v in value]
+    if key in ("from", "to"):
+        if isinstance(value, dt.datetime):
+            return value if value.tzinfo else value.replace(tzinfo=zone)
+        if isinstance(value, dt.date):
+            return dt.datetime.combine(value, dt.time(), zone)
+    return value
+
+
+def _coded(plant: Plant) -> Iterable[tuple[str, list[str]]]:
+    yield "enterprise", [e.code for e in plant.enterprise]
+    yield "agent", [a.id for a in plant.agent]
+    yield "line", [line.code for line in plant.line]
+    yield "device", [d.code for d in plant.device]
+    yield "product", [p.code for p in plant.product]
+    yield "scheme", [s.code for s in plant.scheme]
+    yield "enpi", [e.code for e in plant.enpi]
+    yield "rule", [r.code for r in plant.rule]
+
+
+def _duplicate_errors(plant: Plant) -> list[str]:
+    return [
+        f"{kind} {code!r} is described {count} times - at `$.{kind}`"
+        for kind, codes in _coded(plant)
+        for code, count in Counter(codes).items()
+        if count > 1
+    ]
+
+
+def _reference_errors(plant: Plant) -> list[str]:
+    known = {kind: set(codes) for kind, codes in _coded(plant)}
+    known["point"] = {p.code for p in plant.point}
+    references: list[tuple[str, str | None, str]] = []
+    references += [
+        (f"$.ownership[{i}].enterprise", o.enterprise, "enterprise")
+        for i, o in enumerate(plant.ownership)
+    ]
+    references += [(f"$.line[{i}].agent", x.agent, "agent") for i, x in enumerate(plant.line)]
+    references += [(f"$.device[{i}].line", d.line, "line") for i, d in enumerate(plant.device)]
+    references += [(f"$.point[{i}].parent", p.parent, "point") for i, p in enumerate(plant.point)]
+    for i, x in enumerate(plant.installation):
+        references.append((f"$.installation[{i}].point", x.point, "point"))
+        references.append((f"$.installation[{i}].device", x.device, "device"))
+    for i, e in enumerate(plant.enpi):
+        references.append((f"$.enpi[{i}].scheme", e.scheme, "scheme"))
+        references.append((f"$.enpi[{i}].product", e.product, "product"))
+    references += [(f"$.target[{i}].enpi", t.enpi, "enpi") for i, t in enumerate(plant.target)]
+    references += [(f"$.rule[{i}].point", r.point, "point") for i, r in enumerate(plant.rule)]
+    return [
+        f"no {kind} {code!r} in this file (there is: {', '.join(sorted(known[kind])) or 'none'})"
+        f" - at `{path}`"
+        for path, code, kind in references
+        if code is not None and code not in known[kind]
+    ]
+
+
+def _word_errors(plant: Plant) -> list[str]:
+    errors = [
+        f"no medium {p.medium!r}; use one of: {', '.join(sorted(MEDIA))} - at `$.point[{i}].medium`"
+        for i, p in enumerate(plant.point)
+        if p.medium not in MEDIA
+    ]
+    for i, s in enumerate(plant.scheme):
+        path = f"$.scheme[{i}]"
+        errors += [f"no medium {m!r} - at `{path}.media`" for m in s.media if m not in MEDIA]
+        if s.energy_unit == "kgce":
+            if s.factor_standard is None or s.factor_edition is None:
+                errors.append(
+                    "a scheme in kgce names the `factor_standard` and `factor_edition` "
+                    f"it converts by - at `{path}`"
+                )
+            if "electricity" in s.media and s.electricity_basis is None:
+                errors.append(
+                    'say how electricity counts: `electricity_basis` "physical" (当量值) or '
+                    f'"primary" (等价值) - at `{path}.electricity_basis`'
+                )
+        elif len(s.media) != 1:
+            errors.append(f"only a scheme in kgce can add several media - at `{path}.media`")
+    known_quantities = [
+        (f"$.installation[{i}].registers[{j}].quantity", r.quantity)
+        for i, x in enumerate(plant.installation)
+        for j, r in enumerate(x.registers)
+    ]
+    known_quantities += [(f"$.rule[{i}].quantity", r.quantity) for i, r in enumerate(plant.rule)]
+    errors += [
+        f"no quantity {q!r}; use one of: {', '.join(sorted(QUANTITIES))} - at `{path}`"
+        for path, q in known_quantities
+        if q not in QUANTITIES
+    ]
+    errors += [
+        "a target has either `annual_rate` or `end_value` - at " + f"`$.target[{i}]`"
+        for i, t in enumerate(plant.target)
+        if (t.annual_rate is None) == (t.end_value is None)
+    ]
+    return errors
+
+
+def _wiring_errors(plant: Plant) -> list[str]:
+    errors = []
+    taken: dict[tuple[str, int], str] = {}
+    for i, device in enumerate(plant.device):
+        given = (device.line is not None, device.unit is not None, device.profile is not None)
+        if any(given) and not all(given):
+            errors.append(
+                f"device {device.code!r} is polled only with `line`, `unit` and `profile` together"
+                f" - at `$.device[{i}]`"
+            )
+        if device.line is not None and device.unit is not None:
+            other = taken.setdefault((device.line, device.unit), device.code)
+            if other != device.code:
+                errors.append(
+                    f"devices {other!r} and {device.code!r} are both unit {device.unit} on line "
+                    f"{device.line!r} - at `$.device[{i}].unit`"
+                )
+    return errors
+
+
+def _settle_dates(plant: Plant) -> None:
+    dated: list[Dated] = [
+        *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
+        *plant.product, *plant.scheme, *plant.enpi, *plant.rule,
+    ]  # fmt: skip
+    for item in dated:
+        item.valid_from = item.valid_from or plant.site.valid_from
+
+
+def _date_errors(plant: Plant) -> list[str]:
+    if plant.site.valid_from is None:
+        return ["the site needs a `from` date: since when it is described - at `$.site.from`"]
+    errors = []
+    groups: dict[str, list[tuple[str, Dated]]] = {
+        "point": [(p.code, p) for p in plant.point],
+        "installation": [(x.point, x) for x in plant.installation],
+    }
+    for kind, dated in groups.items():
+        spans: dict[str, list[tuple[dt.datetime, dt.datetime | None, int]]] = {}
+        for i, (key, item) in enumerate(dated):
+            assert item.valid_from is not None  # settled above
+            if item.valid_to is not None and item.valid_to <= item.valid_from:
+                errors.append(f"`to` is not after `from` - at `$.{kind}[{i}]`")
+            spans.setdefault(key, []).append((item.valid_from, item.valid_to, i))
+        for key, rows in spans.items():
+            rows.sort(key=lambda row: row[0])
+            for (_, end, _i), (start, _end, j) in zip(rows, rows[1:], strict=False):
+                if end is None or end > start:
+                    errors.append(
+                        f"{kind} {key!r} is described twice for {start.isoformat()}: end the "
+                        f"earlier one with `to` - at `$.{kind}[{j}]`"
+                    )
+    return errors

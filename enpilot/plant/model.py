@@ -1,0 +1,238 @@
+"""Structures of a plant file (TOML, one per site, under the user's version control).
+
+Edge agents read its acquisition part (agents, lines, devices), the server its whole. Every object
+has ``from`` and may have ``to``: instants at which it begins and ends to hold in the plant (F2). A
+bare date means midnight in the site's time zone. See docs/reference/plant-file.md.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+__all__ = [
+    "Agent",
+    "AlertRule",
+    "Code",
+    "Dated",
+    "Device",
+    "Enpi",
+    "Enterprise",
+    "Installation",
+    "Line",
+    "Names",
+    "Ownership",
+    "Plant",
+    "Point",
+    "Product",
+    "Register",
+    "Scheme",
+    "Site",
+    "Target",
+]
+
+Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+
+
+class _Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Base of every structure in a plant file: a misspelt key is refused, not ignored."""
+
+
+class Names(_Strict, kw_only=True):
+    """A name in both languages."""
+
+    zh: str
+    en: str
+
+
+class Dated(_Strict, kw_only=True, rename={"valid_from": "from", "valid_to": "to"}):
+    """Holds in the plant from .. to; left out, ``from`` is the site's."""
+
+    valid_from: dt.datetime | None = None
+    valid_to: dt.datetime | None = None
+
+
+class Site(Dated, kw_only=True):
+    """The place that the file describes; ``demonstration`` says what is synthetic in it."""
+
+    code: Code
+    name: Names
+    timezone: str
+    production_day_start: dt.time = dt.time(0)
+    demonstration: Names | None = None
+
+
+class Enterprise(Dated, kw_only=True):
+    """Who owns sites; dated because names, industry and scale change (F14)."""
+
+    code: Code
+    name: Names
+    credit_code: str | None = None
+    industry: str | None = None
+    district: str | None = None
+    above_scale: bool | None = None
+
+
+class Ownership(Dated, kw_only=True):
+    """The share of the site that an enterprise holds."""
+
+    enterprise: Code
+    share: Decimal = "1"
+
+
+class Agent(_Strict, kw_only=True):
+    """A gateway. Its id is the MQTT username; it may publish the points its lines reach."""
+
+    id: Code
+    simulated: bool = False
+
+
+class Line(_Strict, kw_only=True):
+    """One connection of an agent: a Modbus TCP gateway, shared by all units behind it."""
+
+    code: Code
+    agent: Code
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65535)] = 502
+    kind: Literal["modbus_tcp"] = "modbus_tcp"
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+
+
+class Device(_Strict, kw_only=True):
+    """A meter or PLC; with ``line``, ``unit`` and ``profile`` an agent polls it."""
+
+    code: Code
+    maker: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    accuracy_class: str | None = None
+    simulated: bool = False
+    line: Code | None = None
+    unit: Annotated[int, Meta(ge=0, le=255)] | None = None
+    profile: str | None = None
+    period_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
+
+
+class Point(Dated, kw_only=True):
+    """A place where something is measured; it never dies, its role is dated (F1, F30)."""
+
+    code: Code
+    name: Names
+    medium: str
+    role: Literal["boundary", "sub", "generation", "production", "check"]
+    direction: Literal["import", "export", "internal"] = "import"
+    metering_level: Annotated[int, Meta(ge=1, le=3)] | None = None
+    parent: Code | None = None
+    commissioning: Literal["planned", "wired", "verified", "accepted"] = "planned"
+
+
+class Register(_Strict, kw_only=True):
+    """What stood on one register when a device came or went [register counts]."""
+
+    quantity: str
+    channel: str
+    opening: Decimal | None = None
+    closing: Decimal | None = None
+
+
+class Installation(Dated, kw_only=True):
+    """A device at a point: ratios and sign hold from here, for advances (F3)."""
+
+    point: Code
+    device: Code
+    ct_ratio: Decimal = "1"
+    pt_ratio: Decimal = "1"
+    sign: Literal[-1, 1] = 1
+    phase_map: str | None = None
+    registers: list[Register] = []
+    reason: str = "installed"
+
+
+class Product(Dated, kw_only=True):
+    """What a line makes, and the unit it is counted in."""
+
+    code: Code
+    name: Names
+    unit: str
+
+
+class Scheme(Dated, kw_only=True):
+    """What counts as energy (F6). ``energy_unit`` "kgce" converts by factor; any other unit is that
+    of the single medium itself and nothing is converted."""
+
+    code: Code
+    name: Names
+    media: list[str]
+    energy_unit: str = "kgce"
+    factor_standard: str | None = None
+    factor_edition: str | None = None
+    electricity_basis: Literal["physical", "primary"] | None = None
+    own_renewables_counted: bool = True
+    feedstock_deducted: bool = True
+
+
+class Enpi(Dated, kw_only=True):
+    """Energy of a scheme per unit of a product at one stage."""
+
+    code: Code
+    name: Names
+    scheme: Code
+    product: Code
+    stage: Literal["counted", "qualified", "warehoused", "shipped"] = "qualified"
+    coverage_limit: Decimal = "0.95"
+
+
+class Target(_Strict, kw_only=True):
+    """What an EnPI is judged against: data with an authority, never just a rate (F7).
+
+    ``base_to`` and ``end_to`` are the days after the last one.
+    """
+
+    enpi: Code
+    base_from: dt.date
+    base_to: dt.date
+    end_to: dt.date
+    annual_rate: Decimal | None = None
+    end_value: Decimal | None = None
+    kind: Literal["intensity"] = "intensity"
+    target_class: Literal["official", "assigned", "internal"]
+    authority: str
+    document: str | None = None
+
+
+class AlertRule(Dated, kw_only=True):
+    """A threshold on the latest value of one series [unit of the series]."""
+
+    code: Code
+    name: Names
+    point: Code
+    quantity: str
+    channel: str = "total"
+    comparison: Literal["above", "below"]
+    threshold: Decimal
+    hysteresis: Decimal = "0"
+    for_s: Annotated[int, Meta(ge=0)] = 0
+    severity: Literal["note", "warning", "fault"] = "warning"
+
+
+class Plant(_Strict, kw_only=True):
+    """A whole plant file."""
+
+    schema: Literal[1]
+    site: Site
+    enterprise: list[Enterprise] = []
+    ownership: list[Ownership] = []
+    agent: list[Agent] = []
+    line: list[Line] = []
+    device: list[Device] = []
+    point: list[Point] = []
+    installation: list[Installation] = []
+    product: list[Product] = []
+    scheme: list[Scheme] = []
+    enpi: list[Enpi] = []
+    target: list[Target] = []
+    rule: list[AlertRule] = []
