@@ -21,12 +21,12 @@ class SettingsError(ConfigurationError):
 
 
 class MqttSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How to reach the broker. The password is read from ``password_variable``, never from a file."""
+    """How to reach the broker; the password comes from the environment, never from a file."""
 
     host: str = "127.0.0.1"
     port: int = 1883
     username: str | None = None
-    password_variable: str = "ENPILOT_MQTT_PASSWORD"  # the name of a variable, not a password
+    password_variable: str = "ENPILOT_MQTT_PASSWORD"  # noqa: S105  # a name, not a password
     tls_ca_file: Path | None = None
     keepalive_s: int = 30
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -77,11 +78,11 @@ def migration_status(url: str) -> MigrationStatus:
     return MigrationStatus([name for name in every if name not in pending], pending)
 
 
-def _migrations():  # type: ignore[no-untyped-def]  # yoyo has no type hints
+def _migrations() -> Any:  # yoyo has no type hints
     return read_migrations(str(_MIGRATIONS))
 
 
-def _backend(url: str) -> PostgresqlPsycopgBackend:
+def _backend(url: str) -> Any:
     given = {k: str(v) for k, v in conninfo_to_dict(url).items() if v is not None}
     port = given.pop("port", None)
     uri = DatabaseURI(

@@ -1,9 +1,11 @@
 """Read a plant file: types first (with the path of the wrong key), then everything that refers to
-something else, and all of those errors at once."""
+something else, and all of those errors at once.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import tomllib
 import zoneinfo
 from collections import Counter
@@ -241,7 +243,7 @@ def _date_errors(plant: Plant) -> list[str]:
             spans.setdefault(key, []).append((item.valid_from, item.valid_to, i))
         for key, rows in spans.items():
             rows.sort(key=lambda row: row[0])
-            for (_, end, _i), (start, _end, j) in zip(rows, rows[1:], strict=False):
+            for (_, end, _i), (start, _end, j) in itertools.pairwise(rows):
                 if end is None or end > start:
                     errors.append(
                         f"{kind} {key!r} is described twice for {start.isoformat()}: end the "

@@ -162,7 +162,8 @@ class Product(Dated, kw_only=True):
 
 class Scheme(Dated, kw_only=True):
     """What counts as energy (F6). ``energy_unit`` "kgce" converts by factor; any other unit is that
-    of the single medium itself and nothing is converted."""
+    of the single medium itself and nothing is converted.
+    """
 
     code: Code
     name: Names

@@ -1,0 +1,63 @@
+"""``enpilot ingest``: run the worker, look into quarantine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import cyclopts
+
+from enpilot.database import connect, database_url
+from enpilot.logs import configure_logs
+from enpilot.settings import load_settings
+from ingest.service import Worker
+from ingest.settings import IngestSettings
+
+__all__ = ["app"]
+
+app = cyclopts.App(name="ingest", help="MQTT to database, exactly once.")
+
+
+@app.command
+def run(settings: Path | None = None, *, host: str | None = None, port: int | None = None) -> None:
+    """Write what agents publish until stopped (SIGINT or SIGTERM).
+
+    Parameters
+    ----------
+    settings
+        TOML file; without one, a broker on this machine without sign-in.
+    host
+        Broker host, instead of the file's.
+    port
+        Broker port, instead of the file's.
+    """
+    configure_logs()
+    chosen = load_settings(settings, IngestSettings)
+    if host is not None:
+        chosen.mqtt.host = host
+    if port is not None:
+        chosen.mqtt.port = port
+    worker = Worker(chosen, database_url(), f"enpilot-ingest-{socket.gethostname()}-{os.getpid()}")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: worker.stop())
+    worker.run()
+
+
+@app.command
+def quarantine(*, newest: int = 20) -> None:
+    """List what was refused, newest first, and the exact counts by reason."""
+    with connect(database_url(), "ingest quarantine") as connection:
+        counts = connection.execute(
+            "SELECT agent_id, code, messages, last_at FROM quarantine_count ORDER BY 1, 2"
+        ).fetchall()
+        rows = connection.execute(
+            "SELECT quarantine_id, received_at, agent_id, code, payload_bytes, sentence"
+            " FROM quarantine ORDER BY quarantine_id DESC LIMIT %s",
+            (newest,),
+        ).fetchall()
+    for agent, code, messages, last in counts:
+        print(f"{agent:24} {code:20} {messages:8}  last {last:%Y-%m-%d %H:%M:%S} UTC")
+    for number, at, agent, code, size, sentence in rows:
+        print(f"#{number} {at:%Y-%m-%d %H:%M:%S} {agent or '?'} {code} {size} B: {sentence}")

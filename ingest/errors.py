@@ -1,0 +1,48 @@
+"""Errors of this room.
+
+::
+
+    EnpilotError
+    ├── ConfigurationError
+    │   └── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    ├── PermanentError
+    │   └── RefusedError           one message cannot be accepted: quarantine, acknowledge, go on
+    └── RetryableError
+        └── BrokerUnavailableError
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from enpilot.errors import ConfigurationError, PermanentError, RetryableError
+from enpilot.wire import Refusal
+
+__all__ = ["BrokerUnavailableError", "ImportRefusedError", "RefusedError"]
+
+
+class RefusedError(PermanentError):
+    """A message that goes to quarantine.
+
+    Attributes
+    ----------
+    code
+        Reason code, sent in the receipt.
+    """
+
+    def __init__(self, code: Refusal, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class ImportRefusedError(ConfigurationError):
+    """An import file or mapping that does not fit; names file, row or path, and the remedy."""
+
+    def __init__(self, file: Path, errors: list[str]) -> None:
+        super().__init__(f"{file}: " + "; ".join(errors))
+        self.file = file
+        self.errors = errors
+
+
+class BrokerUnavailableError(RetryableError):
+    """The MQTT broker cannot be reached."""

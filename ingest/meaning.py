@@ -1,0 +1,286 @@
+"""Which series a birth's columns are, and what their numbers mean from which day on (D5, D14).
+
+A birth or an import may open an epoch; it never overrides one that a person recorded. A number
+whose meaning is unknown is stored all the same and its figures are withheld.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+import psycopg
+
+from enpilot.quantities import UnitError, unit_ratio
+from enpilot.wire import Birth, Refusal, SeriesDeclaration
+from ingest.errors import RefusedError
+
+__all__ = ["GroupColumns", "Meaning", "open_epoch", "resolve_birth", "series_of"]
+
+_WHOLE_TYPES = frozenset({"int16", "uint16", "int32", "uint32", "int64", "uint64"})
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a source says of the numbers it delivers for one series."""
+
+    series_id: int
+    declaration: SeriesDeclaration
+    period_s: int
+    origin: Literal["birth", "import"]
+    source: bytes | None  # SHA-256 of the birth
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupColumns:
+    """The columns of one group of a birth, in order."""
+
+    meanings: list[Meaning]
+
+    @property
+    def series_ids(self) -> list[int]:
+        """Series of each column."""
+        return [m.series_id for m in self.meanings]
+
+    @property
+    def whole_numbers(self) -> list[bool]:
+        """Whether the register of each column is an integer."""
+        return [m.declaration.raw_type in _WHOLE_TYPES for m in self.meanings]
+
+
+def resolve_birth(
+    connection: psycopg.Connection[Any], birth: Birth, sha256: bytes
+) -> dict[int, GroupColumns]:
+    """Return the columns of each group, creating series that the agent may publish.
+
+    Raises
+    ------
+    RefusedError
+        NO_GRANT if a point is unknown or not granted to the agent, MALFORMED if a unit, scale or
+        quantity does not exist.
+    """
+    points = {
+        code: (point_id, site_id)
+        for code, point_id, site_id in connection.execute(
+            "SELECT p.code, p.point_id, p.site_id FROM agent a"
+            " JOIN agent_grant g USING (agent_id) JOIN point p USING (point_id)"
+            " WHERE a.agent_id = %s AND g.superseded_commit_no IS NULL"
+            " AND now() >= g.valid_from AND (g.valid_to IS NULL OR now() < g.valid_to)",
+            (birth.agent,),
+        )
+    }
+    groups = {}
+    for group in birth.groups:
+        meanings = []
+        for declared in group.series:
+            _check(declared)
+            if declared.point not in points:
+                raise RefusedError(
+                    Refusal.NO_GRANT,
+                    f"agent {birth.agent!r} may not publish point {declared.point!r}: import a "
+                    "plant file whose lines and devices give it that point",
+                )
+            point_id, site_id = points[declared.point]
+            meanings.append(
+                Meaning(
+                    series_of(connection, site_id, point_id, declared.quantity, declared.channel),
+                    declared,
+                    max(1, round(group.period_s)),
+                    "birth",
+                    sha256,
+                    f"agent {birth.agent}",
+                )
+            )
+        groups[group.group] = GroupColumns(meanings)
+    return groups
+
+
+def series_of(
+    connection: psycopg.Connection[Any], site_id: int, point_id: int, quantity: str, channel: str
+) -> int:
+    """Return the series of a point's quantity and channel, creating it if it is new."""
+    key = (site_id, point_id, quantity, channel)
+    connection.execute(
+        "INSERT INTO series (site_id, point_id, quantity, channel) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT DO NOTHING",
+        key,
+    )
+    row = connection.execute(
+        "SELECT series_id FROM series WHERE site_id = %s AND point_id = %s AND quantity = %s"
+        " AND channel = %s",
+        key,
+    ).fetchone()
+    assert row is not None  # inserted above, or there before
+    return int(row[0])
+
+
+def _check(declared: SeriesDeclaration) -> None:
+    name = f"{declared.point} {declared.quantity} {declared.channel}"
+    try:
+        unit_ratio(declared.quantity, declared.unit)
+        scale = Decimal(declared.register_scale)
+        Decimal(declared.offset)
+        if declared.modulus is not None and Decimal(declared.modulus) <= 0:
+            raise RefusedError(Refusal.MALFORMED, f"{name}: the modulus must be above zero")
+    except UnitError as error:
+        raise RefusedError(Refusal.MALFORMED, f"{name}: {error}") from error
+    except InvalidOperation as error:
+        raise RefusedError(Refusal.MALFORMED, f"{name}: a scale is not a decimal number") from error
+    if not scale > 0:
+        raise RefusedError(Refusal.MALFORMED, f"{name}: the scale must be above zero")
+
+
+def open_epoch(
+    connection: psycopg.Connection[Any], meaning: Meaning, first: dt.datetime, commit_no: int
+) -> None:
+    """See that the series has a meaning from its first reading on.
+
+    Parameters
+    ----------
+    meaning
+        What the source declares.
+    first
+        Instant of the first reading under it.
+    commit_no
+        Number of the running transaction.
+    """
+    current = _current(connection, meaning.series_id, first)
+    ratio, installation_id, installed_to = _ratio(connection, meaning, first)
+    if current is not None:
+        if current.facts == _facts(meaning, ratio):
+            return
+        if current.origin == "human":
+            _disagreement(connection, meaning, current, first, commit_no)
+            return
+        connection.execute(
+            "UPDATE series_epoch SET superseded_commit_no = %s WHERE epoch_id = %s",
+            (commit_no, current.epoch_id),
+        )
+        if current.valid_from < first:
+            _copy_until(connection, current.epoch_id, first, commit_no)
+    valid_to = _earliest(
+        current.valid_to if current is not None else _next_epoch(connection, meaning, first),
+        installed_to,
+    )
+    d = meaning.declaration
+    connection.execute(
+        "INSERT INTO series_epoch (series_id, installation_id, raw_type, register_scale, ratio,"
+        ' "offset", unit, modulus, counter_kind, rated_max_per_h, period_s, origin, birth_sha256,'
+        " valid_from, valid_to, author, reason, commit_no)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            meaning.series_id, installation_id, d.raw_type, d.register_scale, ratio, d.offset,
+            d.unit, d.modulus, d.counter, d.rated_max_per_h, meaning.period_s, meaning.origin,
+            meaning.source, first, valid_to, meaning.author,
+            "declared with its first readings" if current is None else "declared anew",
+            commit_no,
+        ),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    epoch_id: int
+    origin: str
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+    facts: tuple[object, ...]
+
+
+def _facts(meaning: Meaning, ratio: Decimal) -> tuple[object, ...]:
+    d = meaning.declaration
+    return (
+        d.raw_type,
+        Decimal(d.register_scale),
+        ratio,
+        Decimal(d.offset),
+        d.unit,
+        None if d.modulus is None else Decimal(d.modulus),
+        d.counter,
+    )
+
+
+def _current(connection: psycopg.Connection[Any], series_id: int, at: dt.datetime) -> _Epoch | None:
+    row = connection.execute(
+        "SELECT epoch_id, origin, valid_from, valid_to, raw_type, register_scale, ratio,"
+        ' "offset", unit, modulus, counter_kind FROM series_epoch'
+        " WHERE series_id = %s AND superseded_commit_no IS NULL"
+        " AND valid_from <= %s AND (valid_to IS NULL OR %s < valid_to)",
+        (series_id, at, at),
+    ).fetchone()
+    return None if row is None else _Epoch(row[0], row[1], row[2], row[3], tuple(row[4:]))
+
+
+def _ratio(
+    connection: psycopg.Connection[Any], meaning: Meaning, at: dt.datetime
+) -> tuple[Decimal, int | None, dt.datetime | None]:
+    row = connection.execute(
+        "SELECT i.installation_id, i.ct_ratio, i.pt_ratio, i.sign, i.valid_to FROM installation i"
+        " JOIN series s USING (point_id) WHERE s.series_id = %s"
+        " AND i.superseded_commit_no IS NULL AND i.valid_from <= %s"
+        " AND (i.valid_to IS NULL OR %s < i.valid_to)",
+        (meaning.series_id, at, at),
+    ).fetchone()
+    if row is None:
+        return Decimal(1), None, None
+    installation_id, ct, pt, sign, valid_to = row
+    quantity = meaning.declaration.quantity
+    directed = quantity.endswith(("energy", "power"))
+    ratio = Decimal(sign) if directed else Decimal(1)
+    if meaning.declaration.side == "secondary":
+        # Each quantity contains the current, the voltage, or both.
+        ratio *= ct * pt if directed else {"current": ct, "voltage": pt}.get(quantity, Decimal(1))
+    return ratio, installation_id, valid_to
+
+
+def _next_epoch(
+    connection: psycopg.Connection[Any], meaning: Meaning, after: dt.datetime
+) -> dt.datetime | None:
+    row = connection.execute(
+        "SELECT min(valid_from) FROM series_epoch WHERE series_id = %s"
+        " AND superseded_commit_no IS NULL AND valid_from > %s",
+        (meaning.series_id, after),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _earliest(*instants: dt.datetime | None) -> dt.datetime | None:
+    return min((i for i in instants if i is not None), default=None)
+
+
+def _copy_until(
+    connection: psycopg.Connection[Any], epoch_id: int, end: dt.datetime, commit_no: int
+) -> None:
+    connection.execute(
+        "INSERT INTO series_epoch (series_id, installation_id, raw_type, decoding,"
+        ' register_scale, ratio, "offset", unit, modulus, counter_kind, rated_max_per_h, period_s,'
+        " origin, birth_sha256, valid_from, valid_to, author, reason, commit_no)"
+        " SELECT series_id, installation_id, raw_type, decoding, register_scale, ratio,"
+        ' "offset", unit, modulus, counter_kind, rated_max_per_h, period_s, origin, birth_sha256,'
+        " valid_from, %s, author, reason, %s FROM series_epoch WHERE epoch_id = %s",
+        (end, commit_no, epoch_id),
+    )
+
+
+def _disagreement(
+    connection: psycopg.Connection[Any],
+    meaning: Meaning,
+    current: _Epoch,
+    first: dt.datetime,
+    commit_no: int,
+) -> None:
+    evidence = {
+        "declared": [str(f) for f in _facts(meaning, Decimal(1))],
+        "recorded": [str(f) for f in current.facts],
+        "source": meaning.author,
+    }
+    connection.execute(
+        "INSERT INTO finding (site_id, point_id, series_id, code, at_ts, severity, evidence,"
+        " data_version) SELECT site_id, point_id, series_id, 'meaning_disagrees', %s, 'warning',"
+        " %s, %s FROM series WHERE series_id = %s ON CONFLICT DO NOTHING",
+        (first, json.dumps(evidence), commit_no, meaning.series_id),
+    )
