@@ -129,4 +129,6 @@ class Subscriber:
             _log.warning("broker is away", reason=str(reason))
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        self._waiting.put(Message(message.topic, message.payload, message.mid, self._connection_no))
+        self._waiting.put(
+            Message(message.topic, bytes(message.payload), message.mid, self._connection_no)
+        )
