@@ -18,7 +18,7 @@ from enpilot.quantities import UnitError, unit_ratio
 from enpilot.wire import Birth, Refusal, SeriesDeclaration
 from ingest.errors import RefusedError
 
-__all__ = ["GroupColumns", "Meaning", "open_epoch", "resolve_birth", "series_of"]
+__all__ = ["GroupColumns", "Meaning", "open_epoch", "ratio_of", "resolve_birth", "series_of"]
 
 _WHOLE_TYPES = frozenset({"int16", "uint16", "int32", "uint32", "int64", "uint64"})
 
@@ -168,14 +168,14 @@ def open_epoch(
     )
     d = meaning.declaration
     connection.execute(
-        "INSERT INTO series_epoch (series_id, installation_id, raw_type, register_scale, ratio,"
-        ' "offset", unit, modulus, counter_kind, rated_max_per_h, period_s, origin, birth_sha256,'
-        " valid_from, valid_to, author, reason, commit_no)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO series_epoch (series_id, installation_id, raw_type, side, register_scale,"
+        ' ratio, "offset", unit, modulus, counter_kind, rated_max_per_h, period_s, origin,'
+        " birth_sha256, valid_from, valid_to, author, reason, commit_no)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
-            meaning.series_id, installation_id, d.raw_type, d.register_scale, ratio, d.offset,
-            d.unit, d.modulus, d.counter, d.rated_max_per_h, meaning.period_s, meaning.origin,
-            meaning.source, first, valid_to, meaning.author,
+            meaning.series_id, installation_id, d.raw_type, d.side, d.register_scale, ratio,
+            d.offset, d.unit, d.modulus, d.counter, d.rated_max_per_h, meaning.period_s,
+            meaning.origin, meaning.source, first, valid_to, meaning.author,
             "declared with its first readings" if current is None else "declared anew",
             commit_no,
         ),
@@ -228,13 +228,29 @@ def _ratio(
     if row is None:
         return Decimal(1), None, None
     installation_id, ct, pt, sign, valid_to = row
-    quantity = meaning.declaration.quantity
+    d = meaning.declaration
+    return ratio_of(d.quantity, d.side, ct, pt, sign), installation_id, valid_to
+
+
+def ratio_of(quantity: str, side: str, ct: Decimal, pt: Decimal, sign: int) -> Decimal:
+    """Return what an installation multiplies a register by.
+
+    Parameters
+    ----------
+    quantity
+        Energy and power contain current and voltage and have a direction; the others have none.
+    side
+        "secondary" if the register counts what the meter sees behind its transformers.
+    ct, pt
+        Ratios of the current and voltage transformers [1].
+    sign
+        -1 where the wiring reverses the direction.
+    """
     directed = quantity.endswith(("energy", "power"))
     ratio = Decimal(sign) if directed else Decimal(1)
-    if meaning.declaration.side == "secondary":
-        # Each quantity contains the current, the voltage, or both.
+    if side == "secondary":
         ratio *= ct * pt if directed else {"current": ct, "voltage": pt}.get(quantity, Decimal(1))
-    return ratio, installation_id, valid_to
+    return ratio
 
 
 def _next_epoch(
@@ -256,10 +272,10 @@ def _copy_until(
     connection: psycopg.Connection[Any], epoch_id: int, end: dt.datetime, commit_no: int
 ) -> None:
     connection.execute(
-        "INSERT INTO series_epoch (series_id, installation_id, raw_type, decoding,"
+        "INSERT INTO series_epoch (series_id, installation_id, raw_type, decoding, side,"
         ' register_scale, ratio, "offset", unit, modulus, counter_kind, rated_max_per_h, period_s,'
         " origin, birth_sha256, valid_from, valid_to, author, reason, commit_no)"
-        " SELECT series_id, installation_id, raw_type, decoding, register_scale, ratio,"
+        " SELECT series_id, installation_id, raw_type, decoding, side, register_scale, ratio,"
         ' "offset", unit, modulus, counter_kind, rated_max_per_h, period_s, origin, birth_sha256,'
         " valid_from, %s, author, reason, %s FROM series_epoch WHERE epoch_id = %s",
         (end, commit_no, epoch_id),

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from enpilot.wire import GroupReadings, Quality, Refusal
 from ingest.errors import RefusedError
 
-__all__ = ["COPY_READINGS", "Readings", "batch_number", "concatenate", "copy_bytes", "group_rows"]
+__all__ = [
+    "COPY_READINGS",
+    "KIND_INT",
+    "KIND_NULL",
+    "KIND_REAL",
+    "Readings",
+    "batch_number",
+    "concatenate",
+    "copy_bytes",
+    "group_rows",
+]
 
 COPY_READINGS: Final = (
     "COPY reading (ts, series_id, raw_int, raw_real, quality, late_ms, batch)"
@@ -45,9 +55,9 @@ _NULL_ROW: Final = np.dtype(
 
 _Number = TypeVar("_Number", bound=np.generic)
 
-_KIND_INT: Final = 0
-_KIND_REAL: Final = 1
-_KIND_NULL: Final = 2
+KIND_INT: Final = 0
+KIND_REAL: Final = 1
+KIND_NULL: Final = 2
 _INT64_MAX: Final = 2**63 - 1
 _MAX_LATE_MS: Final = 32_767
 
@@ -157,7 +167,7 @@ def _column(
     given = group.quality[position] if group.quality is not None else [0] * n
     whole = np.zeros(n, np.int64)
     real = np.zeros(n, np.float64)
-    kind = np.full(n, _KIND_INT if whole_number else _KIND_REAL, np.int8)
+    kind = np.full(n, KIND_INT if whole_number else KIND_REAL, np.int8)
     try:
         quality = np.asarray(given, np.int16)
         if not any(v is None or isinstance(v, str) for v in values):
@@ -168,7 +178,7 @@ def _column(
             return kind, whole, real, quality
         for i, value in enumerate(values):
             if value is None:
-                kind[i] = _KIND_NULL
+                kind[i] = KIND_NULL
                 # JSON has no NaN: a number that was not finite arrives as null with good quality.
                 if quality[i] & 0xFF == Quality.GOOD:
                     quality[i] |= Quality.NOT_FINITE
@@ -214,7 +224,7 @@ def copy_bytes(rows: Readings) -> bytes:
     """
     rows = rows.take(np.lexsort((rows.ts_us, rows.series_id)))
     body = [_COPY_HEADER]
-    for kind, layout in ((_KIND_INT, _INT_ROW), (_KIND_REAL, _REAL_ROW), (_KIND_NULL, _NULL_ROW)):
+    for kind, layout in ((KIND_INT, _INT_ROW), (KIND_REAL, _REAL_ROW), (KIND_NULL, _NULL_ROW)):
         chosen = rows.take(np.flatnonzero(rows.kind == kind))
         if len(chosen):
             body.append(_pack(chosen, kind, layout))
@@ -228,9 +238,9 @@ def _pack(rows: Readings, kind: int, layout: np.dtype[np.void]) -> bytes:
     packed["l0"], packed["ts"] = 8, rows.ts_us - _POSTGRES_EPOCH_US
     packed["l1"], packed["series"] = 4, rows.series_id
     packed["l2"], packed["l3"] = -1, -1
-    if kind == _KIND_INT:
+    if kind == KIND_INT:
         packed["l2"], packed["int"] = 8, rows.whole
-    elif kind == _KIND_REAL:
+    elif kind == KIND_REAL:
         packed["l3"], packed["real"] = 8, rows.real
     packed["l4"], packed["quality"] = 2, rows.quality
     packed["l5"], packed["late"] = 2, rows.late_ms

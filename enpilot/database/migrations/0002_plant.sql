@@ -157,6 +157,7 @@ CREATE TABLE series_epoch (
     raw_type text NOT NULL,
     decoding text NOT NULL DEFAULT 'big',
     register_scale numeric NOT NULL CHECK (register_scale > 0),
+    side text NOT NULL DEFAULT 'primary' CHECK (side IN ('primary', 'secondary')),
     ratio numeric NOT NULL DEFAULT 1 CHECK (ratio <> 0),  -- CT x PT x sign of the installation
     scale numeric GENERATED ALWAYS AS (register_scale * ratio) STORED,
     "offset" numeric NOT NULL DEFAULT 0,

@@ -73,13 +73,13 @@ CREATE TABLE computation (
 );
 
 CREATE TABLE alert_rule (
-    rule_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alert_rule_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     site_id integer NOT NULL REFERENCES site,
     code text NOT NULL,
     UNIQUE (site_id, code)
 );
 CREATE TABLE alert_rule_record (
-    rule_id integer NOT NULL REFERENCES alert_rule,
+    alert_rule_id integer NOT NULL REFERENCES alert_rule,
     name_zh text NOT NULL,
     name_en text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('threshold')),
@@ -97,11 +97,11 @@ CREATE TABLE alert_rule_record (
     commit_no bigint NOT NULL,
     superseded_commit_no bigint,
     CHECK (valid_to > valid_from),
-    EXCLUDE USING gist (rule_id WITH =, tstzrange(valid_from, valid_to) WITH &&)
+    EXCLUDE USING gist (alert_rule_id WITH =, tstzrange(valid_from, valid_to) WITH &&)
         WHERE (superseded_commit_no IS NULL)
 );
 CREATE TABLE alert_state (
-    rule_id integer PRIMARY KEY REFERENCES alert_rule,
+    alert_rule_id integer PRIMARY KEY REFERENCES alert_rule,
     state text NOT NULL CHECK (state IN ('ok', 'pending', 'firing', 'resolved')),
     since timestamptz NOT NULL,
     value double precision,
@@ -110,7 +110,7 @@ CREATE TABLE alert_state (
 CREATE TABLE alert_event (
     event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     site_id integer NOT NULL REFERENCES site,
-    rule_id integer NOT NULL REFERENCES alert_rule,
+    alert_rule_id integer NOT NULL REFERENCES alert_rule,
     at_ts timestamptz NOT NULL,
     from_state text NOT NULL,
     to_state text NOT NULL,

@@ -1,0 +1,125 @@
+"""Split the meaning of a point's series where its installations begin and end (F1, F3, D5)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from ingest.imports.records import Author
+from ingest.meaning import ratio_of
+
+__all__ = ["split_by_installation"]
+
+_FAR = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Installed:
+    installation_id: int
+    ct_ratio: Decimal
+    pt_ratio: Decimal
+    sign: int
+    valid_from: dt.datetime
+    valid_to: dt.datetime
+
+
+def split_by_installation(
+    connection: psycopg.Connection[Any], point_id: int, author: Author
+) -> int:
+    """Give each current epoch the installation that holds in it, splitting it at borders.
+
+    A piece under another installation than before is inserted anew, with that one's ratio, and its
+    span is marked dirty.
+
+    Returns
+    -------
+    int
+        Epochs inserted or superseded.
+    """
+    installed = [
+        _Installed(number, ct, pt, sign, since, until or _FAR)
+        for number, ct, pt, sign, since, until in connection.execute(
+            "SELECT installation_id, ct_ratio, pt_ratio, sign, valid_from, valid_to"
+            " FROM installation"
+            " WHERE point_id = %s AND superseded_commit_no IS NULL ORDER BY valid_from",
+            (point_id,),
+        )
+    ]
+    epochs = connection.execute(
+        "SELECT e.epoch_id, e.series_id, s.quantity, e.side, e.installation_id, e.valid_from,"
+        " e.valid_to"
+        " FROM series_epoch e JOIN series s USING (series_id)"
+        " WHERE s.point_id = %s AND e.superseded_commit_no IS NULL",
+        (point_id,),
+    ).fetchall()
+    changed = 0
+    for epoch_id, series_id, quantity, side, installation_id, since, until in epochs:
+        end = until or _FAR
+        pieces = _pieces(installed, since, end)
+        if [(b, e, i and i.installation_id) for b, e, i in pieces] == [
+            (since, end, installation_id)
+        ]:
+            continue
+        connection.execute(
+            "UPDATE series_epoch SET superseded_commit_no = %s WHERE epoch_id = %s",
+            (author.commit_no, epoch_id),
+        )
+        for begin, stop, item in pieces:
+            ratio = (
+                Decimal(1)
+                if item is None
+                else ratio_of(quantity, side, item.ct_ratio, item.pt_ratio, item.sign)
+            )
+            number = None if item is None else item.installation_id
+            _insert_piece(connection, epoch_id, number, ratio, (begin, stop), author)
+        connection.execute(
+            "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"
+            " VALUES (%s, %s, least(%s, now()), %s)",
+            (series_id, since, end, author.commit_no),
+        )
+        changed += 1 + len(pieces)
+    return changed
+
+
+def _pieces(
+    installed: list[_Installed], since: dt.datetime, end: dt.datetime
+) -> list[tuple[dt.datetime, dt.datetime, _Installed | None]]:
+    pieces: list[tuple[dt.datetime, dt.datetime, _Installed | None]] = []
+    position = since
+    for item in installed:
+        begin, stop = max(item.valid_from, since), min(item.valid_to, end)
+        if begin >= stop:
+            continue
+        if position < begin:
+            pieces.append((position, begin, None))
+        pieces.append((begin, stop, item))
+        position = stop
+    if position < end:
+        pieces.append((position, end, None))
+    return pieces
+
+
+def _insert_piece(
+    connection: psycopg.Connection[Any],
+    epoch_id: int,
+    installation_id: int | None,
+    ratio: Decimal,
+    span: tuple[dt.datetime, dt.datetime],
+    author: Author,
+) -> None:
+    connection.execute(
+        "INSERT INTO series_epoch (series_id, installation_id, raw_type, decoding, side,"
+        ' register_scale, ratio, "offset", unit, modulus, counter_kind, rated_max_per_h, period_s,'
+        " origin, birth_sha256, valid_from, valid_to, author, reason, commit_no)"
+        " SELECT series_id, %s, raw_type, decoding, side, register_scale, %s,"
+        ' "offset", unit, modulus, counter_kind, rated_max_per_h, period_s, origin,'
+        " birth_sha256, %s, %s, %s, %s, %s FROM series_epoch WHERE epoch_id = %s",
+        (
+            installation_id, ratio, span[0], None if span[1] == _FAR else span[1],
+            author.name, author.reason, author.commit_no, epoch_id,
+        ),
+    )  # fmt: skip

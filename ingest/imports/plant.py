@@ -1,0 +1,317 @@
+"""Apply a plant file: every object becomes a dated record, every change supersedes (F1, F2)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from enpilot.database import draw_commit_no
+from enpilot.plant import Names, Plant
+from enpilot.plant.model import Dated
+from ingest.imports.epochs import split_by_installation
+from ingest.imports.records import Author, DatedRow, reconcile_records, thing
+from ingest.meaning import series_of
+
+__all__ = ["PlantChanges", "import_plant"]
+
+
+@dataclass(slots=True)
+class PlantChanges:
+    """How many records of each kind were inserted or superseded."""
+
+    site: str
+    changes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def total(self) -> int:
+        """All of them; 0 means that the database already said the same."""
+        return sum(self.changes.values())
+
+
+def import_plant(
+    connection: psycopg.Connection[Any], plant: Plant, author: str, reason: str
+) -> PlantChanges:
+    """Make the database say what the plant file says, in one transaction.
+
+    Objects that the file no longer mentions stay as they are: a point never dies. End it with
+    ``to`` instead of removing it.
+
+    Parameters
+    ----------
+    connection
+        Not inside a transaction.
+    plant
+        As `enpilot.plant.load_plant` returned it.
+    author, reason
+        Kept with every record that changes.
+
+    Returns
+    -------
+    PlantChanges
+        What changed.
+    """
+    with connection.transaction():
+        # Few rows and rare, so the number may be drawn first although other writers wait for it.
+        return _PlantImport(
+            connection, plant, Author(author, reason, draw_commit_no(connection))
+        ).apply()
+
+
+class _PlantImport:
+    """One file's transaction, object by object, in the order in which they refer to each other."""
+
+    def __init__(self, connection: psycopg.Connection[Any], plant: Plant, author: Author) -> None:
+        self._connection = connection
+        self._plant = plant
+        self._author = author
+        self._changes = PlantChanges(plant.site.code)
+        self._site_id = thing(connection, "site", {"code": plant.site.code})
+        self._ids: dict[tuple[str, str], int] = {}
+
+    def apply(self) -> PlantChanges:
+        self._site()
+        self._devices()
+        self._points()
+        self._installations()
+        self._grants()
+        self._products()
+        self._enpis()
+        self._rules()
+        if self._changes.total:
+            self._connection.execute(
+                "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
+                " VALUES (%s, %s, now(), %s)",
+                (self._site_id, self._plant.site.valid_from, self._author.commit_no),
+            )
+        return self._changes
+
+    def _records(self, table: str, key: dict[str, Any], rows: list[DatedRow]) -> None:
+        self._changes.changes[table] += reconcile_records(
+            self._connection, table, key, rows, self._author
+        )
+
+    def _site(self) -> None:
+        site = self._plant.site
+        demonstration = site.demonstration
+        facts = _named(site.name) | {
+            "timezone": site.timezone,
+            "production_day_start": site.production_day_start,
+            "demonstration_zh": demonstration and demonstration.zh,
+            "demonstration_en": demonstration and demonstration.en,
+        }
+        self._records("site_record", {"site_id": self._site_id}, [_dated(site, facts)])
+        for enterprise in self._plant.enterprise:
+            number = self._thing("enterprise", enterprise.code, {})
+            facts = _named(enterprise.name) | {
+                "credit_code": enterprise.credit_code,
+                "industry": enterprise.industry,
+                "district": enterprise.district,
+                "above_scale": enterprise.above_scale,
+            }
+            self._records(
+                "enterprise_record", {"enterprise_id": number}, [_dated(enterprise, facts)]
+            )
+        for code, owned in _by(self._plant.ownership, lambda o: o.enterprise):
+            key = {"site_id": self._site_id, "enterprise_id": self._ids["enterprise", code]}
+            rows = [_dated(o, {"share": Decimal(o.share)}) for o in owned]
+            self._records("site_enterprise", key, rows)
+
+    def _devices(self) -> None:
+        for device in self._plant.device:
+            self._thing(
+                "device", device.code, {"site_id": self._site_id},
+                maker=device.maker, model=device.model, serial=device.serial,
+                accuracy_class=device.accuracy_class, simulated=device.simulated,
+            )  # fmt: skip
+        for agent in self._plant.agent:
+            self._connection.execute(
+                "INSERT INTO agent (agent_id, site_id, simulated) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                (agent.id, self._site_id, agent.simulated),
+            )
+
+    def _points(self) -> None:
+        by_code = list(_by(self._plant.point, lambda p: p.code))
+        for code, spans in by_code:
+            self._thing("point", code, {"site_id": self._site_id}, medium=spans[0].medium)
+        for code, spans in by_code:
+            rows = [
+                _dated(
+                    p,
+                    _named(p.name)
+                    | {
+                        "role": p.role,
+                        "direction": p.direction,
+                        "metering_level": p.metering_level,
+                        "parent_point_id": p.parent and self._ids["point", p.parent],
+                        "commissioning": p.commissioning,
+                    },
+                )
+                for p in spans
+            ]
+            self._records("point_record", {"point_id": self._ids["point", code]}, rows)
+
+    def _installations(self) -> None:
+        for code, spans in _by(self._plant.installation, lambda i: i.point):
+            point_id = self._ids["point", code]
+            rows = [
+                _dated(
+                    i,
+                    {
+                        "device_id": self._ids["device", i.device],
+                        "ct_ratio": Decimal(i.ct_ratio),
+                        "pt_ratio": Decimal(i.pt_ratio),
+                        "sign": i.sign,
+                        "phase_map": i.phase_map,
+                    },
+                )
+                for i in spans
+            ]
+            self._records("installation", {"point_id": point_id}, rows)
+            for i in spans:
+                for register in i.registers:
+                    series_id = series_of(
+                        self._connection, self._site_id, point_id, register.quantity,
+                        register.channel,
+                    )  # fmt: skip
+                    self._connection.execute(
+                        "INSERT INTO installation_register"
+                        " SELECT installation_id, %s, %s, %s FROM installation"
+                        " WHERE point_id = %s AND valid_from = %s"
+                        " AND superseded_commit_no IS NULL"
+                        " ON CONFLICT (installation_id, series_id) DO NOTHING",
+                        (series_id, register.opening, register.closing, point_id, i.valid_from),
+                    )
+            self._changes.changes["series_epoch"] += split_by_installation(
+                self._connection, point_id, self._author
+            )
+
+    def _grants(self) -> None:
+        """Let each agent publish the points at which devices on its lines are installed (D10)."""
+        agent_of_line = {line.code: line.agent for line in self._plant.line}
+        agent_of_device = {
+            d.code: agent_of_line[d.line] for d in self._plant.device if d.line is not None
+        }
+        granted = [
+            ((agent_of_device[i.device], i.point), i)
+            for i in self._plant.installation
+            if i.device in agent_of_device
+        ]
+        for (agent, point), pairs in _by(granted, lambda pair: pair[0]):
+            self._changes.changes["agent_grant"] += reconcile_records(
+                self._connection,
+                "agent_grant",
+                {"agent_id": agent, "point_id": self._ids["point", point]},
+                [_dated(i, {}) for _, i in pairs],
+                self._author,
+                with_reason=False,
+            )
+
+    def _products(self) -> None:
+        for product in self._plant.product:
+            number = self._thing(
+                "product", product.code, {"site_id": self._site_id}, unit=product.unit
+            )
+            rows = [_dated(product, _named(product.name))]
+            self._records("product_record", {"product_id": number}, rows)
+        for scheme in self._plant.scheme:
+            number = self._thing("scheme", scheme.code, {"site_id": self._site_id})
+            facts = _named(scheme.name) | {
+                "energy_unit": scheme.energy_unit,
+                "media": scheme.media,
+                "factor_standard": scheme.factor_standard,
+                "factor_edition": scheme.factor_edition,
+                "electricity_basis": scheme.electricity_basis,
+                "own_renewables_counted": scheme.own_renewables_counted,
+                "feedstock_deducted": scheme.feedstock_deducted,
+            }
+            self._records("scheme_record", {"scheme_id": number}, [_dated(scheme, facts)])
+
+    def _enpis(self) -> None:
+        schemes = {e.code: self._ids["scheme", e.scheme] for e in self._plant.enpi}
+        for enpi in self._plant.enpi:
+            number = self._thing("enpi", enpi.code, {"site_id": self._site_id})
+            facts = _named(enpi.name) | {
+                "scheme_id": schemes[enpi.code],
+                "product_id": self._ids["product", enpi.product],
+                "stage": enpi.stage,
+                "coverage_limit": Decimal(enpi.coverage_limit),
+            }
+            self._records("enpi_record", {"enpi_id": number}, [_dated(enpi, facts)])
+        for target in self._plant.target:
+            said = (
+                target.base_from, target.base_to, target.end_to,
+                None if target.annual_rate is None else Decimal(target.annual_rate),
+                None if target.end_value is None else Decimal(target.end_value),
+                target.authority, target.document, schemes[target.enpi],
+            )  # fmt: skip
+            key = (self._ids["enpi", target.enpi], target.kind, target.target_class)
+            held = self._connection.execute(
+                "SELECT base_from, base_to, end_to, annual_rate, end_value, authority, document,"
+                " scheme_id FROM target WHERE enpi_id = %s AND kind = %s AND target_class = %s"
+                " AND superseded_commit_no IS NULL",
+                key,
+            ).fetchone()
+            if held == said:
+                continue
+            self._changes.changes["target"] += 1
+            self._connection.execute(
+                "UPDATE target SET superseded_commit_no = %s WHERE enpi_id = %s AND kind = %s"
+                " AND target_class = %s AND superseded_commit_no IS NULL",
+                (self._author.commit_no, *key),
+            )
+            self._connection.execute(
+                "INSERT INTO target (enpi_id, kind, target_class, base_from, base_to, end_to,"
+                " annual_rate, end_value, authority, document, scheme_id, author, reason,"
+                " commit_no) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (*key, *said, self._author.name, self._author.reason, self._author.commit_no),
+            )
+
+    def _rules(self) -> None:
+        for rule in self._plant.rule:
+            number = self._thing("alert_rule", rule.code, {"site_id": self._site_id})
+            series_id = series_of(
+                self._connection, self._site_id, self._ids["point", rule.point], rule.quantity,
+                rule.channel,
+            )  # fmt: skip
+            facts = _named(rule.name) | {
+                "kind": "threshold",
+                "series_id": series_id,
+                "comparison": rule.comparison,
+                "threshold": Decimal(rule.threshold),
+                "hysteresis": Decimal(rule.hysteresis),
+                "for_s": rule.for_s,
+                "severity": rule.severity,
+            }
+            self._records("alert_rule_record", {"alert_rule_id": number}, [_dated(rule, facts)])
+
+    def _thing(self, table: str, code: str, key: dict[str, Any], **fixed: Any) -> int:
+        number = thing(self._connection, table, {**key, "code": code}, **fixed)
+        self._ids[table, code] = number
+        return number
+
+
+def _named(name: Names) -> dict[str, Any]:
+    return {"name_zh": name.zh, "name_en": name.en}
+
+
+def _dated(item: Dated, facts: dict[str, Any]) -> DatedRow:
+    assert item.valid_from is not None  # load_plant settles it
+    return DatedRow(facts, _utc(item.valid_from), item.valid_to and _utc(item.valid_to))
+
+
+def _utc(instant: dt.datetime) -> dt.datetime:
+    return instant.astimezone(dt.UTC)
+
+
+def _by(items: Iterable[Any], key: Any) -> Iterable[tuple[Any, list[Any]]]:
+    groups: dict[Any, list[Any]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return groups.items()

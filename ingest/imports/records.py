@@ -1,0 +1,121 @@
+"""Dated records: make the database say what a file says, without editing or deleting a row (F2)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+__all__ = ["Author", "DatedRow", "reconcile_records", "thing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes records, why, and in which transaction."""
+
+    name: str
+    reason: str
+    commit_no: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatedRow:
+    """Facts that hold from .. to."""
+
+    facts: Mapping[str, Any]
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+
+
+def thing(
+    connection: psycopg.Connection[Any], table: str, key: Mapping[str, Any], **fixed: Any
+) -> int:
+    """Return the number of a thing that never dies, creating it if it is new.
+
+    Parameters
+    ----------
+    table
+        The thing's table; its number is ``{table}_id``.
+    key
+        Columns that identify it.
+    **fixed
+        Further columns of a new one; an existing one keeps its own.
+    """
+    columns = {**key, **fixed}
+    connection.execute(
+        sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING").format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+        ),
+        list(columns.values()),
+    )
+    row = connection.execute(
+        sql.SQL("SELECT {} FROM {} WHERE {}").format(
+            sql.Identifier(f"{table}_id"), sql.Identifier(table), _equal(key)
+        ),
+        list(key.values()),
+    ).fetchone()
+    assert row is not None  # inserted above, or there before
+    return int(row[0])
+
+
+def reconcile_records(
+    connection: psycopg.Connection[Any],
+    table: str,
+    key: Mapping[str, Any],
+    wanted: list[DatedRow],
+    author: Author,
+    *,
+    with_reason: bool = True,
+) -> int:
+    """Supersede the rows of a key that are no longer said, insert those that are new.
+
+    Returns
+    -------
+    int
+        Rows inserted or superseded; 0 if the database already said the same.
+    """
+    facts = sorted({name for row in wanted for name in row.facts})
+    columns = [*facts, "valid_from", "valid_to"]
+    current = connection.execute(
+        sql.SQL("SELECT ctid, {} FROM {} WHERE {} AND superseded_commit_no IS NULL").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table), _equal(key)
+        ),
+        list(key.values()),
+    ).fetchall()
+    said = [(*(row.facts.get(f) for f in facts), row.valid_from, row.valid_to) for row in wanted]
+    unsaid = [row[0] for row in current if tuple(row[1:]) not in said]
+    held = {tuple(row[1:]) for row in current}
+    for ctid in unsaid:
+        connection.execute(
+            sql.SQL("UPDATE {} SET superseded_commit_no = %s WHERE ctid = %s::tid").format(
+                sql.Identifier(table)
+            ),
+            (author.commit_no, ctid),
+        )
+    new = [values for values in said if values not in held]
+    extra = {"author": author.name, "commit_no": author.commit_no}
+    if with_reason:
+        extra["reason"] = author.reason
+    names = [*key, *columns, *extra]
+    for values in new:
+        connection.execute(
+            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+                sql.Identifier(table),
+                sql.SQL(", ").join(map(sql.Identifier, names)),
+                sql.SQL(", ").join(sql.Placeholder() * len(names)),
+            ),
+            [*key.values(), *values, *extra.values()],
+        )
+    return len(unsaid) + len(new)
+
+
+def _equal(key: Mapping[str, Any]) -> sql.Composed:
+    return sql.SQL(" AND ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder()) for name in key
+    )
