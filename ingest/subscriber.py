@@ -106,8 +106,9 @@ class Subscriber:
                 self._client.ack(message.mid, 1)
 
     def send(self, receipt: Receipt) -> None:
-        """Publish a receipt, retained, so that an agent that comes back finds the last one."""
-        self._client.publish(topic(receipt.agent, "receipt"), encode(receipt), qos=1, retain=True)
+        """Publish a receipt; retained if it confirms anything, for an agent that comes back."""
+        retain = bool(receipt.streams)
+        self._client.publish(topic(receipt.agent, "receipt"), encode(receipt), qos=1, retain=retain)
 
     def _on_connect(
         self, client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any

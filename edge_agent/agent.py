@@ -1,0 +1,126 @@
+"""The agent: pollers fill the outbox, the uplink empties it; neither waits for the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+import structlog
+
+from edge_agent.batcher import Batcher, FilledBatch
+from edge_agent.clock import Clock
+from edge_agent.line import ModbusTcpLine
+from edge_agent.outbox import Outbox
+from edge_agent.plan import ReadPlan
+from edge_agent.poller import LinePoller, Sample
+from edge_agent.settings import EdgeSettings
+from edge_agent.uplink import Uplink
+from enpilot.wire import encode, sha256_hex
+
+__all__ = ["run_agent"]
+
+_log = structlog.get_logger("edge")
+_FORGET_EVERY_S = 600.0
+
+
+class _Agent:
+    """Everything that runs in one agent."""
+
+    def __init__(self, settings: EdgeSettings, plan: ReadPlan) -> None:
+        self._settings = settings
+        body = encode(plan.birth)
+        self._birth = (sha256_hex(body), body)
+        self._outbox = Outbox(settings.outbox, settings.agent)
+        self._outbox.keep_birth(*self._birth)
+        self._batcher = Batcher(self._birth[0], settings.batch_readings)
+        self._full = asyncio.Event()
+        clock = Clock()
+        self._lines = [ModbusTcpLine(line) for line, _ in plan.lines]
+        self._pollers = [
+            LinePoller(line, units, clock, self._deliver)
+            for line, (_, units) in zip(self._lines, plan.lines, strict=True)
+        ]
+        self._uplink = Uplink(
+            settings.mqtt, settings.uplink, self._outbox, settings.agent, self._birth,
+            lambda: sum(p.units_down for p in self._pollers),
+        )  # fmt: skip
+
+    def _deliver(self, sample: Sample) -> None:
+        self._batcher.add(sample)
+        if self._batcher.full:
+            self._full.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        _log.info("agent is running", agent=self._settings.agent, stream=self._outbox.stream)
+        tasks = [
+            *(asyncio.create_task(p.run()) for p in self._pollers),
+            asyncio.create_task(self._uplink.run()),
+            asyncio.create_task(self._store()),
+            asyncio.create_task(self._forget()),
+        ]
+        stopped = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in (*tasks, stopped):
+            task.cancel()
+        await asyncio.gather(*tasks, stopped, return_exceptions=True)
+        # What was read and not yet stored is stored, and goes out at the next start.
+        await self._cut()
+        for line in self._lines:
+            line.close()
+        self._outbox.close()
+        for task in done - {stopped}:
+            task.result()
+        _log.info("agent has stopped", agent=self._settings.agent)
+
+    async def _store(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), self._settings.batch_s)
+            self._full.clear()
+            await self._cut()
+
+    async def _cut(self) -> None:
+        batch: FilledBatch | None = self._batcher.cut()
+        if batch is None:
+            return
+        await asyncio.to_thread(
+            self._outbox.append,
+            self._birth[0], batch.body, batch.readings, batch.first_us, batch.last_us,
+        )  # fmt: skip
+        self._uplink.wake()
+
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(_FORGET_EVERY_S)
+            await asyncio.to_thread(
+                self._outbox.forget_confirmed,
+                self._settings.keep_confirmed_h * 3600,
+                self._birth[0],
+            )
+
+
+def run_agent(settings: EdgeSettings, plan: ReadPlan) -> None:
+    """Run an agent until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    settings
+        Its settings.
+    plan
+        What it reads, see `edge_agent.plan.plan_for_agent`.
+
+    Raises
+    ------
+    edge_agent.errors.OutboxError
+        If the outbox cannot be used.
+    """
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await _Agent(settings, plan).run(stop)
+
+    asyncio.run(main())

@@ -1,0 +1,67 @@
+"""``enpilot edge``: run, check, profiles, simulate."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import cyclopts
+
+from edge_agent.agent import run_agent
+from edge_agent.plan import plan_for_agent
+from edge_agent.profile import load_profile, profile_codes
+from edge_agent.settings import EdgeSettings
+from edge_agent.simulator.cli import app as simulate
+from enpilot.logs import configure_logs
+from enpilot.plant import load_plant
+from enpilot.settings import load_settings
+
+__all__ = ["app"]
+
+app = cyclopts.App(name="edge", help="Read meters over Modbus and publish what they say.")
+app.command(simulate, name="simulate")
+
+
+@app.command
+def run(settings: Path) -> None:
+    """Poll, store and publish until stopped (SIGINT or SIGTERM)."""
+    configure_logs()
+    # pymodbus reports every timeout; the agent says once that a unit is down.
+    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+    chosen = load_settings(settings, EdgeSettings)
+    plant = load_plant(chosen.plant)
+    run_agent(chosen, plan_for_agent(plant, chosen.agent, chosen.plant))
+
+
+@app.command
+def check(plant: Path, *, agent: str | None = None) -> None:
+    """Check a plant file and print what each agent would read."""
+    described = load_plant(plant)
+    for item in described.agent:
+        if agent is not None and item.id != agent:
+            continue
+        plan = plan_for_agent(described, item.id, plant)
+        print(f"agent {item.id}: {plan.requests_per_scan} requests a scan")
+        for line, units in plan.lines:
+            print(f"  line {line.code} {line.kind} {line.host}:{line.port}")
+            for unit in units:
+                print(f"    unit {unit.unit:3} {unit.device.code} at {unit.point}, ", end="")
+                print(f"every {unit.period_s:g} s, profile {unit.device.profile}")
+                for block in unit.blocks:
+                    names = ", ".join(r.name for r in block.registers)
+                    print(f"      {block.function} {block.address:#06x}+{block.count}: {names}")
+
+
+@app.command
+def profiles(code: str | None = None) -> None:
+    """List the shipped meter profiles, or show one."""
+    if code is None:
+        for name in profile_codes():
+            profile = load_profile(name)
+            print(f"{name:26} {profile.maker} {', '.join(profile.models)}")
+        return
+    profile = load_profile(code)
+    print(f"{profile.code}: {profile.maker} {', '.join(profile.models)}")
+    print(f"source: {profile.source} ({'verified' if profile.verified else 'not verified'})")
+    for r in profile.register:
+        print(f"  {r.function:7} {r.address:#06x} {r.type:8} {r.name:24} x {r.scale} {r.unit}")

@@ -1,0 +1,46 @@
+"""Errors of this room.
+
+::
+
+    EnpilotError
+    ├── ConfigurationError
+    │   ├── ProfileError       a profile file that cannot be used
+    │   └── WiringError        a plant file whose wiring this agent cannot read
+    ├── PermanentError
+    │   └── OutboxError        the outbox file is damaged or not ours
+    └── RetryableError
+        └── ReadError          a unit did not give its registers this time
+"""
+
+from __future__ import annotations
+
+from enpilot.errors import ConfigurationError, PermanentError, RetryableError
+from enpilot.wire import Quality
+
+__all__ = ["OutboxError", "ProfileError", "ReadError", "WiringError"]
+
+
+class ProfileError(ConfigurationError):
+    """A meter profile that cannot be used; names file, register and remedy."""
+
+
+class WiringError(ConfigurationError):
+    """Lines, devices and profiles that do not fit together; names the plant file."""
+
+
+class OutboxError(PermanentError):
+    """The outbox cannot be used; names its file."""
+
+
+class ReadError(RetryableError):
+    """A block that was not read.
+
+    Attributes
+    ----------
+    quality
+        What to store for its series instead of numbers.
+    """
+
+    def __init__(self, quality: Quality, sentence: str) -> None:
+        super().__init__(sentence)
+        self.quality = quality

@@ -1,0 +1,43 @@
+"""``enpilot edge simulate``: answer like real meters, or write their history."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+
+from edge_agent.simulator.history import write_output, write_readings
+from edge_agent.simulator.scenario import load_scenario
+from edge_agent.simulator.server import serve
+from enpilot.logs import configure_logs
+
+__all__ = ["app"]
+
+app = cyclopts.App(name="simulate", help="Simulated meters on a real Modbus TCP socket.")
+
+
+@app.command
+def run(scenario: Path) -> None:
+    """Answer requests until stopped (SIGINT or SIGTERM)."""
+    configure_logs()
+    serve(load_scenario(scenario))
+
+
+@app.command
+def history(
+    scenario: Path,
+    *,
+    readings: Path,
+    output: Path,
+    since: Annotated[dt.datetime, cyclopts.Parameter(name="--from")],
+    until: Annotated[dt.datetime, cyclopts.Parameter(name="--to")],
+) -> None:
+    """Write what the registers would have shown between two instants, and the production."""
+    described = load_scenario(scenario)
+    span = [t if t.tzinfo else t.replace(tzinfo=described.zone) for t in (since, until)]
+    lines = write_readings(described, readings, *span)
+    entries = write_output(described, output, *span)
+    print(f"{lines:,} instants in {readings}, {entries:,} production entries in {output}")
+    print(described.label.en)
