@@ -76,7 +76,7 @@ def _columns(group: int, samples: list[Sample]) -> GroupReadings:
     )
 
 
-def _on_wire(value: Any) -> int | float | str | None:
+def _on_wire(value: Any) -> Any:
     # JSON readers of other make lose digits beyond 2**53.
     if isinstance(value, int) and abs(value) > _MAX_EXACT_INTEGER:
         return str(value)
