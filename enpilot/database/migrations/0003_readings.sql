@@ -51,6 +51,7 @@ CREATE TABLE interval_advance (
     estimated_micro bigint NOT NULL,   -- part of the advance whose place in time is a guess
     measured_s real NOT NULL,
     readings integer NOT NULL,
+    simulated boolean NOT NULL,        -- some reading that decided it came from a simulated source
     data_version bigint NOT NULL,
     PRIMARY KEY (series_id, ts, epoch_id)
 );

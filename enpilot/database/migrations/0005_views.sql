@@ -28,7 +28,7 @@ CREATE VIEW visible_reading WITH (security_barrier) AS
 
 CREATE VIEW visible_interval_advance WITH (security_barrier) AS
     SELECT series_id, ts, epoch_id, advance_micro, estimated_micro, measured_s, readings,
-           data_version
+           simulated, data_version
     FROM interval_advance
     WHERE series_id = ANY (ARRAY(
         SELECT s.series_id FROM series s JOIN granted_site g USING (site_id)));

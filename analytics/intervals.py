@@ -1,0 +1,426 @@
+"""Dirty spans of a point's counters to interval rows, gaps and findings (D11).
+
+One transaction a point: lock it, claim its dirty spans, read, compute, write, commit. A span is
+widened to the neighbouring readings first, because they decide what the advance at its edges is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from analytics.counter import (
+    REFRESH_US,
+    Account,
+    CounterKind,
+    CounterRules,
+    Finding,
+    FindingKind,
+    Replacement,
+    account,
+)
+from analytics.counter_levels import MICRO, collapse_readings, to_level_micro
+from analytics.errors import LevelRangeError
+from analytics.readings import SeriesReadings, instant, load_readings, microseconds
+
+__all__ = ["Touched", "recompute_point"]
+
+_GRID_US: Final = 900 * 1_000_000
+# Readings this much further apart than scheduled leave a gap; five minutes are nothing to a
+# quarter-hourly figure.
+_GAP_PERIODS: Final = 2.5
+_LEAST_GAP_S: Final = 300
+# What a meter may deliver beyond its rated maximum before a reading is called impossible.
+_RATED_MARGIN: Final = 1.2
+_SEVERITY: Final = {
+    FindingKind.ROLLOVER: "note",
+    FindingKind.REPLACEMENT: "note",
+    FindingKind.RESET: "warning",
+    FindingKind.GLITCH: "warning",
+    FindingKind.SPIKE: "warning",
+    FindingKind.JUMP: "fault",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A span of a site whose figures must be computed anew."""
+
+    site_id: int
+    since: dt.datetime
+    until: dt.datetime
+    intervals: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    epoch_id: int
+    counter_kind: str
+    whole_number: bool
+    modulus: int
+    rated_micro_per_s: int
+    gap_s: int
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    series_id: int
+    site_id: int
+    point_id: int
+
+
+def recompute_point(
+    connection: psycopg.Connection[Any], point_id: int, version: int
+) -> Touched | None:
+    """Compute what is dirty at a point, in one transaction.
+
+    Parameters
+    ----------
+    connection
+        Not inside a transaction.
+    point_id
+        The point.
+    version
+        Data version that the rows will name.
+
+    Returns
+    -------
+    Touched or None
+        What changed; None if another process had claimed it.
+    """
+    with connection.transaction():
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.point', %s))", (point_id,)
+        )
+        # A statement of its own, after the lock: it sees what the last holder left (D11).
+        claimed = connection.execute(
+            "DELETE FROM dirty d USING series s WHERE s.series_id = d.series_id"
+            " AND s.point_id = %s RETURNING d.series_id, s.site_id, d.from_ts, d.to_ts",
+            (point_id,),
+        ).fetchall()
+        spans: dict[_Series, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
+        for series_id, site_id, since, until in claimed:
+            spans[_Series(series_id, site_id, point_id)].append((since, until))
+        touched: Touched | None = None
+        for series, dirty in spans.items():
+            done = _recompute_series(
+                connection, series, min(s for s, _ in dirty), max(u for _, u in dirty), version
+            )
+            touched = _merged(touched, done)
+        if touched is not None:
+            connection.execute(
+                "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
+                " VALUES (%s, %s, %s, %s)",
+                (touched.site_id, touched.since, touched.until, version),
+            )
+        return touched
+
+
+def _merged(one: Touched | None, two: Touched | None) -> Touched | None:
+    if one is None or two is None:
+        return one or two
+    return Touched(
+        one.site_id,
+        min(one.since, two.since),
+        max(one.until, two.until),
+        one.intervals + two.intervals,
+    )
+
+
+def _recompute_series(
+    connection: psycopg.Connection[Any],
+    series: _Series,
+    since: dt.datetime,
+    until: dt.datetime,
+    version: int,
+) -> Touched | None:
+    epochs = _epochs(connection, series.series_id)
+    if not epochs:
+        return None
+    low, high = _widened(connection, series.series_id, since, until)
+    window = (
+        microseconds(low) // _GRID_US * _GRID_US,
+        -(-microseconds(high) // _GRID_US) * _GRID_US,
+    )
+    readings = _readings_for(connection, series.series_id, window, epochs)
+    connection.execute(
+        "DELETE FROM interval_advance WHERE series_id = %s AND ts >= %s AND ts < %s",
+        (series.series_id, instant(window[0]), instant(window[1])),
+    )
+    connection.execute(
+        "DELETE FROM gap WHERE series_id = %s AND to_ts > %s AND from_ts < %s",
+        (series.series_id, instant(window[0]), instant(window[1])),
+    )
+    simulated = _simulated(connection, readings.batch)
+    replacements = _replacements(connection, series)
+    found: list[tuple[_Epoch, Finding]] = []
+    rows = 0
+    for epoch in epochs:
+        part = _intersection(window, epoch)
+        if part is None:
+            continue
+        result = _account(readings, epoch, part, replacements)
+        if result is None:
+            continue
+        _write_intervals(
+            connection, series, epoch, result, _flags(readings.time_us, simulated, result), version
+        )
+        _write_gaps(connection, series, epoch, result, version)
+        found += [(epoch, f) for f in result.findings]
+        rows += len(result.start_us)
+    _write_findings(connection, series, found, window, version)
+    return Touched(series.site_id, instant(window[0]), instant(window[1]), rows)
+
+
+def _epochs(connection: psycopg.Connection[Any], series_id: int) -> list[_Epoch]:
+    return [
+        _Epoch(
+            epoch_id,
+            kind,
+            "int" in raw_type,
+            int((modulus or 0) * MICRO),
+            0
+            if not rated
+            else int(float(rated) / float(abs(scale)) / 3600 * MICRO * _RATED_MARGIN),
+            max(_LEAST_GAP_S, int((period or 0) * _GAP_PERIODS)),
+            valid_from,
+            valid_to,
+        )
+        for epoch_id, kind, raw_type, modulus, rated, scale, period, valid_from, valid_to in (
+            connection.execute(
+                "SELECT epoch_id, counter_kind, raw_type, modulus, rated_max_per_h, scale,"
+                " period_s, valid_from, valid_to FROM series_epoch WHERE series_id = %s"
+                " AND superseded_commit_no IS NULL AND counter_kind IS NOT NULL"
+                " ORDER BY valid_from",
+                (series_id,),
+            )
+        )
+    ]
+
+
+def _widened(
+    connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
+) -> tuple[dt.datetime, dt.datetime]:
+    """Return the span out to the last reading before and the first after, and to open questions."""
+    row = connection.execute(
+        "SELECT (SELECT max(ts) FROM reading WHERE series_id = %(s)s AND ts < %(a)s),"
+        " (SELECT min(ts) FROM reading WHERE series_id = %(s)s AND ts > %(b)s),"
+        " (SELECT min(at_ts) FROM finding WHERE series_id = %(s)s AND withdrawn_version IS NULL"
+        "  AND (evidence->>'pending')::boolean AND at_ts < %(a)s)",
+        {"s": series_id, "a": since, "b": until},
+    ).fetchone()
+    assert row is not None  # three scalars always make a row
+    before, after, pending = row
+    low = min(x for x in (since, before, pending) if x is not None)
+    # One microsecond more, so that the last reading's own quarter hour is inside the window.
+    return low, max(x for x in (until, after) if x is not None) + dt.timedelta(microseconds=1)
+
+
+def _readings_for(
+    connection: psycopg.Connection[Any],
+    series_id: int,
+    window: tuple[int, int],
+    epochs: list[_Epoch],
+) -> SeriesReadings:
+    """Load the window with enough before it to decide, and the first reading after it."""
+    row = connection.execute(
+        "SELECT coalesce((SELECT max(ts) FROM reading WHERE series_id = %(s)s AND ts < %(a)s),"
+        " %(a)s), coalesce((SELECT min(ts) FROM reading WHERE series_id = %(s)s AND ts >= %(b)s),"
+        " %(b)s)",
+        {"s": series_id, "a": instant(window[0]), "b": instant(window[1])},
+    ).fetchone()
+    assert row is not None  # two scalars always make a row
+    before, after = row
+    context = dt.timedelta(microseconds=REFRESH_US)
+    readings = load_readings(connection, series_id, before - context, after)
+    result = _account(readings, epochs[0], window, ())
+    if result is not None and result.context_short:
+        far = dt.timedelta(seconds=CounterRules(gap_s=_LEAST_GAP_S).glitch_s)
+        readings = load_readings(connection, series_id, before - far, after)
+    return readings
+
+
+def _intersection(window: tuple[int, int], epoch: _Epoch) -> tuple[int, int] | None:
+    low = max(window[0], microseconds(epoch.valid_from))
+    high = window[1] if epoch.valid_to is None else min(window[1], microseconds(epoch.valid_to))
+    return (low, high) if low < high else None
+
+
+def _account(
+    readings: SeriesReadings,
+    epoch: _Epoch,
+    window: tuple[int, int],
+    replacements: tuple[Replacement, ...] | list[Replacement],
+) -> Account | None:
+    if not len(readings):
+        return None
+    raw = readings.whole if epoch.whole_number else readings.real
+    try:
+        levels = to_level_micro(raw)
+    except LevelRangeError:
+        believable = np.abs(raw) < 4e12  # what the 1e-6 grid can hold; the rest is a fault
+        levels = to_level_micro(np.where(believable, raw, 0))
+    time_us, level_micro, _ = collapse_readings(readings.time_us, levels)
+    rules = CounterRules(
+        gap_s=epoch.gap_s,
+        kind=CounterKind(epoch.counter_kind),
+        modulus_micro=epoch.modulus,
+        rated_micro_per_s=epoch.rated_micro_per_s,
+    )
+    return account(time_us, level_micro, rules, window=window, replacements=replacements)
+
+
+def _replacements(connection: psycopg.Connection[Any], series: _Series) -> list[Replacement]:
+    """Return where one device followed another at the point, with the registers noted then."""
+    rows = connection.execute(
+        "SELECT i.valid_from, i.device_id, r.opening_raw, r.closing_raw FROM installation i"
+        " LEFT JOIN installation_register r ON r.installation_id = i.installation_id"
+        " AND r.series_id = %s WHERE i.point_id = %s AND i.superseded_commit_no IS NULL"
+        " ORDER BY i.valid_from",
+        (series.series_id, series.point_id),
+    ).fetchall()
+    return [
+        Replacement(
+            microseconds(after[0]),
+            None if before[3] is None else int(before[3] * MICRO),
+            None if after[2] is None else int(after[2] * MICRO),
+        )
+        for before, after in zip(rows, rows[1:], strict=False)
+        if before[1] != after[1]
+    ]
+
+
+def _simulated(connection: psycopg.Connection[Any], batch: NDArray[np.int64]) -> NDArray[np.bool_]:
+    stream = batch >> 32
+    marked = [
+        row[0]
+        for row in connection.execute(
+            "SELECT stream_no FROM stream WHERE simulated AND stream_no = ANY(%s)",
+            (np.unique(stream).tolist(),),
+        )
+    ]
+    return np.isin(stream, marked)
+
+
+def _flags(
+    time_us: NDArray[np.int64], simulated: NDArray[np.bool_], result: Account
+) -> NDArray[np.bool_]:
+    """Say for each interval whether a reading in it, or the one that ends it, was simulated."""
+    ordered = np.argsort(time_us, kind="stable")
+    time_us, simulated = time_us[ordered], simulated[ordered]
+    counted = np.concatenate(([0], np.cumsum(simulated)))
+    first = np.searchsorted(time_us, result.start_us, "right")
+    last = np.searchsorted(time_us, result.start_us + _GRID_US, "left") + 1
+    return counted[np.minimum(last, len(time_us))] > counted[first]
+
+
+def _write_intervals(
+    connection: psycopg.Connection[Any],
+    series: _Series,
+    epoch: _Epoch,
+    result: Account,
+    simulated: NDArray[np.bool_],
+    version: int,
+) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY interval_advance (series_id, ts, epoch_id, advance_micro, estimated_micro,"
+            " measured_s, readings, simulated, data_version) FROM STDIN (FORMAT binary)"
+        ) as copy,
+    ):
+        copy.set_types(["int4", "timestamptz", "int4", "int8", "int8", "float4", "int4", "bool",
+                        "int8"])  # fmt: skip
+        for row in zip(
+            result.start_us.tolist(), result.advance_micro.tolist(),
+            result.estimated_micro.tolist(), result.measured_s.tolist(),
+            result.readings.tolist(), simulated.tolist(), strict=True,
+        ):  # fmt: skip
+            start, advance, estimated, measured, count, flag = row
+            copy.write_row(
+                (series.series_id, instant(start), epoch.epoch_id, advance, estimated, measured,
+                 count, flag, version)
+            )  # fmt: skip
+
+
+def _write_gaps(
+    connection: psycopg.Connection[Any],
+    series: _Series,
+    epoch: _Epoch,
+    result: Account,
+    version: int,
+) -> None:
+    for gap in result.gaps:
+        connection.execute(
+            "INSERT INTO gap (series_id, epoch_id, from_ts, to_ts, advance_micro, data_version)"
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (series_id, from_ts) DO UPDATE"
+            " SET to_ts = excluded.to_ts, advance_micro = excluded.advance_micro,"
+            " data_version = excluded.data_version",
+            (
+                series.series_id, epoch.epoch_id, instant(gap.from_us), instant(gap.to_us),
+                gap.advance_micro, version,
+            ),
+        )  # fmt: skip
+
+
+def _write_findings(
+    connection: psycopg.Connection[Any],
+    series: _Series,
+    found: list[tuple[_Epoch, Finding]],
+    window: tuple[int, int],
+    version: int,
+) -> None:
+    """Keep findings that are found again, add new ones, withdraw those that are gone."""
+    codes = [kind.value for kind in FindingKind]
+    held = {
+        (code, at)
+        for code, at in connection.execute(
+            "SELECT code, at_ts FROM finding WHERE series_id = %s AND withdrawn_version IS NULL"
+            " AND code = ANY(%s) AND at_ts >= %s AND at_ts < %s",
+            (series.series_id, codes, instant(window[0]), instant(window[1])),
+        )
+    }
+    now = {(f.kind.value, instant(f.at_us)) for _, f in found}
+    for code, at in held - now:
+        connection.execute(
+            "UPDATE finding SET withdrawn_version = %s WHERE series_id = %s AND code = %s"
+            " AND at_ts = %s AND withdrawn_version IS NULL",
+            (version, series.series_id, code, at),
+        )
+    for epoch, finding in found:
+        connection.execute(
+            "INSERT INTO finding (site_id, point_id, series_id, code, at_ts, to_ts, severity,"
+            " evidence, data_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (site_id, code, at_ts, coalesce(series_id, 0))"
+            " WHERE withdrawn_version IS NULL DO UPDATE SET evidence = excluded.evidence,"
+            " to_ts = excluded.to_ts, data_version = excluded.data_version",
+            (
+                series.site_id, series.point_id, series.series_id, finding.kind.value,
+                instant(finding.at_us), instant(finding.until_us), _SEVERITY[finding.kind],
+                json.dumps(_evidence(epoch, finding)), version,
+            ),
+        )  # fmt: skip
+
+
+def _evidence(epoch: _Epoch, finding: Finding) -> dict[str, object]:
+    after = finding.after_us
+    return {
+        "epoch_id": epoch.epoch_id,
+        "before": {"at": instant(finding.before_us).isoformat(),
+                   "counts": finding.before_micro / MICRO},
+        "odd_counts": finding.level_micro / MICRO,
+        "after": None if after is None or finding.after_micro is None else
+                 {"at": instant(after).isoformat(), "counts": finding.after_micro / MICRO},
+        "booked_counts": finding.advance_micro / MICRO,
+        "pending": finding.pending,
+        "inconsistent": finding.inconsistent,
+    }  # fmt: skip
