@@ -7,6 +7,7 @@ widened to the neighbouring readings first, because they decide what the advance
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ import psycopg
 from numpy.typing import NDArray
 
 from analytics.counter import (
-    REFRESH_US,
     Account,
     CounterKind,
     CounterRules,
@@ -26,6 +26,7 @@ from analytics.counter import (
     Replacement,
     account,
 )
+from analytics.counter_decisions import REFRESH_US
 from analytics.counter_levels import MICRO, collapse_readings, to_level_micro
 from analytics.errors import LevelRangeError
 from analytics.readings import SeriesReadings, instant, load_readings, microseconds
@@ -294,7 +295,7 @@ def _replacements(connection: psycopg.Connection[Any], series: _Series) -> list[
             None if before[3] is None else int(before[3] * MICRO),
             None if after[2] is None else int(after[2] * MICRO),
         )
-        for before, after in zip(rows, rows[1:], strict=False)
+        for before, after in itertools.pairwise(rows)
         if before[1] != after[1]
     ]
 

