@@ -10,16 +10,11 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from analytics.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
+
 __all__ = ["SeriesReadings", "instant", "load_readings", "microseconds"]
 
-_HEADER_BYTES: Final = 19
-_TRAILER: Final = b"\xff\xff"
-_POSTGRES_EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01T00:00Z
-_ROW: Final = np.dtype(
-    [("n", ">i2"), ("l0", ">i4"), ("ts", ">i8"), ("l1", ">i4"), ("whole", ">i8"),
-     ("l2", ">i4"), ("real", ">f8"), ("l3", ">i4"), ("late", ">i2"), ("l4", ">i4"),
-     ("batch", ">i8")]
-)  # fmt: skip
+_ROW: Final = row_type(ts="timestamptz", whole="int8", real="float8", late="int2", batch="int8")
 _UNIX: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -43,12 +38,13 @@ def load_readings(
     connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
 ) -> SeriesReadings:
     """Return the good readings in [since, until] that no retraction took out."""
-    rows = _copy(
+    rows = copy_rows(
         connection,
-        "COPY (SELECT ts, coalesce(raw_int, 0), coalesce(raw_real, 0), late_ms, batch"
+        "SELECT ts, coalesce(raw_int, 0), coalesce(raw_real, 0), late_ms, batch"
         " FROM reading WHERE series_id = %s AND ts >= %s AND ts <= %s AND quality & 255 = 0"
-        " ORDER BY ts, batch) TO STDOUT (FORMAT binary)",
+        " ORDER BY ts, batch",
         (series_id, since, until),
+        _ROW,
     )
     batch = rows["batch"].astype(np.int64)
     kept = np.ones(len(rows), np.bool_)
@@ -61,21 +57,13 @@ def load_readings(
             | ((batch & 0xFFFFFFFF) > high)
         )
     rows, batch = rows[kept], batch[kept]
-    time_us = rows["ts"].astype(np.int64) + _POSTGRES_EPOCH_US
+    time_us = rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US
     return SeriesReadings(
         time_us + rows["late"].astype(np.int64) * 1000,
         rows["whole"].astype(np.int64),
         rows["real"].astype(np.float64),
         batch,
     )
-
-
-def _copy(
-    connection: psycopg.Connection[Any], query: str, parameters: tuple[object, ...]
-) -> NDArray[np.void]:
-    with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
-        body = b"".join(bytes(block) for block in copy)
-    return np.frombuffer(body[_HEADER_BYTES : len(body) - len(_TRAILER)], _ROW)
 
 
 def microseconds(at: dt.datetime) -> int:

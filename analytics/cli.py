@@ -1,0 +1,97 @@
+"""``enpilot analyze``: keep figures up to date, or compute a span anew."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import psycopg
+import structlog
+
+from analytics.engine import Pass, mark_site_dirty, run_once
+from analytics.settings import AnalyzeSettings
+from enpilot.database import DatabaseUnavailableError, connect, database_url
+from enpilot.errors import ConfigurationError
+from enpilot.logs import configure_logs
+from enpilot.settings import load_settings
+
+__all__ = ["app"]
+
+app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.")
+_log = structlog.get_logger("analytics")
+
+
+@app.command
+def run(settings: Path | None = None, *, once: bool = False) -> None:
+    """Compute what has changed, again and again until stopped (SIGINT or SIGTERM).
+
+    Parameters
+    ----------
+    settings
+        TOML file; defaults without one.
+    once
+        Compute until nothing is dirty, and end.
+    """
+    configure_logs()
+    chosen = load_settings(settings, AnalyzeSettings)
+    url = database_url()
+    if once:
+        with connect(url, "analyze", autocommit=True) as connection:
+            while (done := run_once(connection)).did_anything:
+                _say(done)
+        return
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    down = False
+    while not stop.is_set():
+        try:
+            with connect(url, "analyze", autocommit=True) as connection:
+                if down:
+                    _log.info("database is back")
+                down = False
+                while not stop.is_set():
+                    done = run_once(connection)
+                    if done.figures > 100:  # the first pass, or a long correction
+                        _say(done)
+                    stop.wait(chosen.every_s)
+        except (psycopg.OperationalError, DatabaseUnavailableError) as error:
+            if not down:
+                _log.warning("database is away", error=str(error).splitlines()[0])
+            down = True
+            stop.wait(2.0)
+
+
+@app.command
+def recompute(
+    site: str,
+    *,
+    since: Annotated[dt.datetime, cyclopts.Parameter(name="--from")],
+    until: Annotated[dt.datetime, cyclopts.Parameter(name="--to")],
+) -> None:
+    """Compute a site's span anew; instants without an offset are UTC.
+
+    Parameters
+    ----------
+    site
+        Code of the site.
+    since, until
+        The span.
+    """
+    span = [at if at.tzinfo else at.replace(tzinfo=dt.UTC) for at in (since, until)]
+    if span[0] >= span[1]:
+        raise ConfigurationError(f"--from {since} is not before --to {until}")
+    with connect(database_url(), "analyze", autocommit=True) as connection:
+        marked = mark_site_dirty(connection, site, span[0], span[1])
+        if marked < 0:
+            raise ConfigurationError(f"no site {site!r}: see `enpilot import plant`")
+        done = run_once(connection)
+    print(f"{marked} counters, {done.intervals} intervals, {done.figures} figures")
+
+
+def _say(done: Pass) -> None:
+    _log.info("computed", points=done.points, intervals=done.intervals, figures=done.figures)

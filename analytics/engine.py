@@ -1,0 +1,146 @@
+"""One pass over what is dirty: points first, then the figures of their sites (D11)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from analytics.figures import Span, write_energy_figures, write_enpi_figures
+from analytics.intervals import recompute_point
+from analytics.site_calendar import local_date
+from analytics.site_facts import SiteFacts, load_site_facts
+from enpilot import __version__
+from enpilot.database import data_version
+
+__all__ = ["Pass", "mark_site_dirty", "run_once"]
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass did."""
+
+    points: int = 0
+    intervals: int = 0
+    figures: int = 0
+
+    @property
+    def did_anything(self) -> bool:
+        """Whether something was dirty."""
+        return bool(self.points or self.figures)
+
+
+def run_once(connection: psycopg.Connection[Any]) -> Pass:
+    """Compute everything that is dirty now.
+
+    Parameters
+    ----------
+    connection
+        In autocommit mode; one transaction a point and a site is opened on it.
+    """
+    done = Pass()
+    points = connection.execute(
+        "SELECT DISTINCT s.point_id FROM dirty d JOIN series s USING (series_id) ORDER BY 1"
+    ).fetchall()
+    # Rows name the last version that was complete when the pass began; what arrives meanwhile
+    # leaves its own dirty mark and is computed, and named, by the next pass.
+    version = data_version(connection)
+    for (point_id,) in points:
+        touched = recompute_point(connection, point_id, version)
+        if touched is not None:
+            done.points += 1
+            done.intervals += touched.intervals
+    for (site_id,) in connection.execute(
+        "SELECT DISTINCT site_id FROM dirty_site ORDER BY 1"
+    ).fetchall():
+        done.figures += _recompute_site(connection, site_id, version)
+    return done
+
+
+def mark_site_dirty(
+    connection: psycopg.Connection[Any], site: str, since: dt.datetime, until: dt.datetime
+) -> int:
+    """Mark every counter of a site, and the site, for computing [since, until) anew.
+
+    Returns
+    -------
+    int
+        Counters marked; -1 if there is no such site.
+    """
+    with connection.transaction():
+        row = connection.execute("SELECT site_id FROM site WHERE code = %s", (site,)).fetchone()
+        if row is None:
+            return -1
+        marked = connection.execute(
+            "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"
+            " SELECT DISTINCT s.series_id, %s::timestamptz, %s::timestamptz, 0 FROM series s"
+            " JOIN series_epoch e USING (series_id) WHERE s.site_id = %s"
+            " AND e.counter_kind IS NOT NULL AND e.superseded_commit_no IS NULL",
+            (since, until, row[0]),
+        ).rowcount
+        connection.execute(
+            "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no) VALUES (%s, %s, %s, 0)",
+            (row[0], since, until),
+        )
+    return marked
+
+
+def _recompute_site(connection: psycopg.Connection[Any], site_id: int, version: int) -> int:
+    with connection.transaction():
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.site', %s))", (site_id,)
+        )
+        claimed = connection.execute(
+            "DELETE FROM dirty_site WHERE site_id = %s RETURNING from_ts, to_ts", (site_id,)
+        ).fetchall()
+        if not claimed:
+            return 0
+        facts = load_site_facts(connection, site_id)
+        through = _data_through(connection, site_id)
+        if through is None:
+            return 0
+        since, until = min(c[0] for c in claimed), max(c[1] for c in claimed)
+        span = _span(connection, facts, since, until, through)
+        rows = write_energy_figures(connection, facts, span, version)
+        rows += write_enpi_figures(connection, facts, span, version)
+        connection.execute(
+            "INSERT INTO computation (site_id, data_version, data_through, code_version)"
+            " VALUES (%s, %s, %s, %s) ON CONFLICT (site_id) DO UPDATE SET"
+            " data_version = excluded.data_version, data_through = excluded.data_through,"
+            " code_version = excluded.code_version, computed_at = now()",
+            (site_id, version, through, __version__),
+        )
+        return rows
+
+
+def _span(
+    connection: psycopg.Connection[Any],
+    facts: SiteFacts,
+    since: dt.datetime,
+    until: dt.datetime,
+    through: dt.datetime,
+) -> Span:
+    """Return the touched days, with those that have become complete since the last pass."""
+    complete_until = local_date(through, facts.zone)
+    first, after = local_date(since, facts.zone), local_date(until, facts.zone)
+    row = connection.execute(
+        "SELECT data_through FROM computation WHERE site_id = %s", (facts.site_id,)
+    ).fetchone()
+    if row is not None and row[0] is not None:
+        first = min(first, local_date(row[0], facts.zone))
+    return Span(first, after + dt.timedelta(days=1), through, complete_until)
+
+
+def _data_through(connection: psycopg.Connection[Any], site_id: int) -> dt.datetime | None:
+    """Return how far counters, or else the ledger, of a site reach."""
+    row = connection.execute(
+        "SELECT coalesce((SELECT max(l.ts) FROM latest l JOIN series s USING (series_id)"
+        "  JOIN series_epoch e USING (series_id) WHERE s.site_id = %(s)s"
+        "  AND e.counter_kind IS NOT NULL AND e.superseded_commit_no IS NULL),"
+        " (SELECT max(to_ts) FROM energy_ledger WHERE site_id = %(s)s"
+        "  AND superseded_commit_no IS NULL))",
+        {"s": site_id},
+    ).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,239 @@
+"""Figures of one site: which periods a change touches, and their rows (D11, F4, F8).
+
+A figure of the running day or month covers what has been read so far; an EnPI is only taken over
+whole days, so that energy and output are cut alike.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+
+from analytics.enpi import EnpiFigure, EnpiYears
+from analytics.interval_sums import SeriesIntervals, load_intervals
+from analytics.site_calendar import (
+    Period,
+    days_of,
+    local_date,
+    midnight,
+    months_of,
+    years_to_date_of,
+)
+from analytics.site_facts import Counter, Enpi, SiteFacts
+from analytics.targets import Status, WithheldCode
+from enpilot.quantities import QUANTITIES
+
+__all__ = ["Span", "write_energy_figures", "write_enpi_figures"]
+
+_GRID: Final = dt.timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Local days [since, until) that a change touches, and how far the site's data reach.
+
+    Attributes
+    ----------
+    data_through
+        Last instant that the data reach.
+    complete_until
+        The first local day that is not complete yet.
+    """
+
+    since: dt.date
+    until: dt.date
+    data_through: dt.datetime
+    complete_until: dt.date
+
+
+class _IntervalCache:
+    """Intervals of a site's series, loaded once over all that the periods at hand need."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        facts: SiteFacts,
+        since: dt.date,
+        until: dt.date,
+    ) -> None:
+        self._connection = connection
+        self._quantities = {c.series_id: c.quantity for c in facts.counters}
+        self._since, self._until = midnight(since, facts.zone), midnight(until, facts.zone)
+        self._known: dict[int, SeriesIntervals | None] = {}
+
+    def __call__(self, series_id: int) -> SeriesIntervals | None:
+        if series_id not in self._known:
+            self._known[series_id] = load_intervals(
+                self._connection, series_id, self._quantities[series_id], self._since, self._until
+            )
+        return self._known[series_id]
+
+
+def write_energy_figures(
+    connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
+) -> int:
+    """Write what each counter did on the days and in the months of a span; return the rows."""
+    today = local_date(span.data_through, facts.zone)
+    until = min(span.until, today + dt.timedelta(days=1))
+    if span.since >= until:
+        return 0
+    months = list(months_of(span.since, until))
+    periods = [*days_of(span.since, until), *months]
+    intervals = _IntervalCache(connection, facts, months[0].first, months[-1].after)
+    rows: list[tuple[object, ...]] = []
+    for counter in facts.counters:
+        series = intervals(counter.series_id)
+        if series is None:
+            continue
+        for period in periods:
+            row = _energy_row(facts, counter, series, period, span.data_through)
+            if row is not None:
+                rows.append((*row, version))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO energy_period (site_id, point_id, quantity, channel, period_kind,"
+            " period_from, period_to, amount, unit, estimated_share, coverage,"
+            " distribution_coverage, reporting_completeness, simulated, withheld_code,"
+            " data_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (point_id, quantity, channel, period_kind, period_from) DO UPDATE SET"
+            " period_to = excluded.period_to, amount = excluded.amount, unit = excluded.unit,"
+            " estimated_share = excluded.estimated_share, coverage = excluded.coverage,"
+            " distribution_coverage = excluded.distribution_coverage,"
+            " reporting_completeness = excluded.reporting_completeness,"
+            " simulated = excluded.simulated, withheld_code = excluded.withheld_code,"
+            " data_version = excluded.data_version, computed_at = now()",
+            rows,
+        )
+    return len(rows)
+
+
+def _energy_row(
+    facts: SiteFacts,
+    counter: Counter,
+    series: SeriesIntervals,
+    period: Period,
+    data_through: dt.datetime,
+) -> tuple[object, ...] | None:
+    since, until = midnight(period.first, facts.zone), midnight(period.after, facts.zone)
+    high = min(until, data_through)
+    if high - since < _GRID:
+        return None
+    summed = series.over(since, high)
+    if summed.amount is None and not series.within(since, high):
+        return None
+    return (
+        facts.site_id, counter.point_id, counter.quantity, counter.channel, period.kind,
+        period.first, period.after, None if summed.amount is None else float(summed.amount),
+        QUANTITIES[counter.quantity].unit, summed.estimated_share, summed.coverage,
+        summed.distribution_coverage, summed.reporting_completeness, summed.simulated,
+        WithheldCode.ENERGY_MISSING if summed.amount is None else None,
+    )  # fmt: skip
+
+
+def write_enpi_figures(
+    connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
+) -> int:
+    """Write every EnPI's days, months and years to date that a span touches; return the rows."""
+    return sum(_write_enpi(connection, facts, enpi, span, version) for enpi in facts.enpis)
+
+
+def _write_enpi(
+    connection: psycopg.Connection[Any], facts: SiteFacts, enpi: Enpi, span: Span, version: int
+) -> int:
+    first = _first_day(facts, enpi, connection)
+    if first is None or first >= span.complete_until:
+        return 0
+    touched = list(_touched(facts, enpi, span, first))
+    if not touched:
+        return 0
+    target = enpi.target
+    years = EnpiYears(
+        facts,
+        enpi,
+        _IntervalCache(
+            connection,
+            facts,
+            min([first, *([target.base_from] if target else [])]),
+            span.complete_until,
+        ),
+    )
+    rows = []
+    for period in touched:
+        figure = years.figure(period.cut(span.complete_until))
+        connection.execute(
+            "DELETE FROM enpi_period WHERE enpi_id = %s AND period_kind = %s AND period_from = %s"
+            " AND period_to > %s AND period_to <= %s",
+            (
+                enpi.enpi_id, period.kind, period.first, _last_month(period), period.after,
+            ),
+        )  # fmt: skip
+        rows.append(_enpi_row(facts, enpi, figure, version))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO enpi_period (site_id, enpi_id, period_kind, period_from, period_to,"
+            " energy, energy_unit, energy_tce, output, output_unit, intensity, base_intensity,"
+            " target_intensity, progress_ratio, cumulative_progress, status, withheld_code,"
+            " provisional, within_uncertainty, coverage, output_coverage, reporting_completeness,"
+            " estimated_share, synthetic_energy, synthetic_output, factor_verified, target_id,"
+            " data_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+            " %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            rows,
+        )
+    return len(rows)
+
+
+def _last_month(period: Period) -> dt.date:
+    """Return the day up to which rows belong to an earlier month's end of the same year."""
+    if period.kind != "year_to_date":
+        return period.first
+    return (period.after - dt.timedelta(days=1)).replace(day=1)
+
+
+def _first_day(facts: SiteFacts, enpi: Enpi, connection: psycopg.Connection[Any]) -> dt.date | None:
+    """Return the first day with energy or output of an EnPI."""
+    series = [p.series_id for p in facts.points if p.medium in enpi.scheme.media]
+    row = connection.execute(
+        "SELECT min(ts) FROM interval_advance WHERE series_id = ANY(%s)", (series,)
+    ).fetchone()
+    known = [row[0]] if row is not None and row[0] is not None else []
+    known += [e.since for e in facts.ledger if e.medium in enpi.scheme.media]
+    known += [e.since for e in enpi.output]
+    return local_date(min(known), facts.zone) if known else None
+
+
+def _touched(facts: SiteFacts, enpi: Enpi, span: Span, first: dt.date) -> Iterator[Period]:
+    """Yield the periods that have a touched day, themselves or in their base year."""
+    years = EnpiYears(facts, enpi, _no_intervals)
+    makers: list[Callable[[dt.date, dt.date], Iterator[Period]]] = [months_of, years_to_date_of]
+    if years.metered:
+        makers.append(days_of)
+    for make in makers:
+        for period in make(first, span.complete_until):
+            base = years.base_period(period)
+            if period.overlaps(span.since, span.until) or (
+                base is not None and base.overlaps(span.since, span.until)
+            ):
+                yield period
+
+
+def _no_intervals(series_id: int) -> None:
+    del series_id
+
+
+def _enpi_row(facts: SiteFacts, enpi: Enpi, figure: EnpiFigure, version: int) -> Sequence[object]:
+    energy, output, verdict = figure.energy, figure.output, figure.verdict
+    return (
+        facts.site_id, enpi.enpi_id, figure.period.kind, figure.period.first, figure.period.after,
+        energy.energy, enpi.scheme.energy_unit, energy.energy_tce, output.quantity,
+        enpi.output_unit, figure.intensity, figure.base_intensity, verdict.target_intensity,
+        verdict.progress_ratio, verdict.cumulative_progress, verdict.status, figure.withheld,
+        # Nothing can be closed and signed yet, so no verdict is final (F8, F13).
+        verdict.status not in (Status.BASE, Status.NO_TARGET),
+        figure.within_uncertainty, energy.coverage, output.coverage,
+        energy.reporting_completeness, energy.estimated_share, energy.synthetic, output.synthetic,
+        energy.factor_verified, None if enpi.target is None else enpi.target.target_id, version,
+    )  # fmt: skip

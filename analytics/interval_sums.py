@@ -1,0 +1,205 @@
+"""Interval rows of one series summed over windows, exactly, in the unit of the series (F4, F36)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from analytics.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
+from analytics.counter_levels import MICRO
+from analytics.readings import microseconds
+from enpilot.quantities import unit_ratio
+
+__all__ = ["GRID_US", "SeriesIntervals", "WindowSum", "load_intervals"]
+
+GRID_US: Final = 900 * 1_000_000
+_ROW: Final = row_type(
+    ts="timestamptz", epoch="int4", advance="int8", estimated="int8", measured="float4",
+    readings="int4", simulated="bool",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSum:
+    """What one series did in one window.
+
+    Attributes
+    ----------
+    amount
+        Advance times scale, summed over epochs; None without any interval [unit of the quantity].
+    estimated_share
+        Part of the amount whose place in time, or whose truth, is a guess; 0 .. 1.
+    coverage
+        Share of the window's amount that its registers bracket; 0 .. 1 (F4).
+    distribution_coverage
+        Share of the window's time that lies between neighbouring readings; 0 .. 1.
+    received, expected
+        Values received, at most as many an interval as expected of it, and values expected; both 0
+        if nobody said how often they should come.
+    simulated
+        Some reading that decided it came from a simulated source.
+    """
+
+    amount: Fraction | None
+    estimated_share: float
+    coverage: float
+    distribution_coverage: float
+    received: float
+    expected: float
+    simulated: bool
+
+    @property
+    def reporting_completeness(self) -> float | None:
+        """Values received of values expected; 0 .. 1; None if none were expected."""
+        return min(1.0, self.received / self.expected) if self.expected > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _EpochScale:
+    scale: Fraction
+    period_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesIntervals:
+    """Interval rows of one series in order of time, with its gaps, its epochs and its extent.
+
+    ``first_us`` and ``last_us`` are the series' first and last good reading [us]: a window beyond
+    them is not bracketed.
+    """
+
+    start_us: NDArray[np.int64]
+    epoch: NDArray[np.int64]
+    advance: NDArray[np.int64]
+    estimated: NDArray[np.int64]
+    measured_s: NDArray[np.float64]
+    readings: NDArray[np.int64]
+    simulated: NDArray[np.bool_]
+    gaps: NDArray[np.int64]
+    scales: dict[int, _EpochScale]
+    first_us: int
+    last_us: int
+
+    def over(self, since: dt.datetime, until: dt.datetime) -> WindowSum:
+        """Sum a window whose ends lie on the 15-minute grid."""
+        low, high = microseconds(since), microseconds(until)
+        a, b = np.searchsorted(self.start_us, (low, high)).tolist()
+        if a == b:
+            return WindowSum(None, 0.0, 0.0, 0.0, 0.0, self._due(high - low), simulated=False)
+        amount = estimated = Fraction(0)
+        for epoch_id, scale in self.scales.items():
+            own = self.epoch[a:b] == epoch_id
+            amount += int(self.advance[a:b][own].sum()) * scale.scale / MICRO
+            estimated += int(self.estimated[a:b][own].sum()) * scale.scale / MICRO
+        seconds = (high - low) / 1e6
+        return WindowSum(
+            amount,
+            _share(abs(float(estimated)), abs(float(amount))),
+            self._coverage(low, high, float(abs(amount))),
+            min(1.0, float(self.measured_s[a:b].sum()) / seconds),
+            *self._reported(a, b, seconds),
+            bool(self.simulated[a:b].any()),
+        )
+
+    def within(self, since: dt.datetime, until: dt.datetime) -> bool:
+        """Whether a window touches the time between the first and the last reading."""
+        return microseconds(since) < self.last_us and microseconds(until) > self.first_us
+
+    def _coverage(self, low: int, high: int, amount: float) -> float:
+        """Return the bracketed share: only a gap that straddles an end of the window is a guess."""
+        bracketed = (min(high, self.last_us) - max(low, self.first_us)) / (high - low)
+        if bracketed <= 0:
+            return 0.0
+        guessed = 0.0
+        for start, end, advance, epoch_id in self.gaps.tolist():
+            if (start < low < end) or (start < high < end):
+                inside = (min(end, high) - max(start, low)) / (end - start)
+                guessed += advance * inside * abs(float(self.scales[epoch_id].scale)) / MICRO
+        return max(0.0, min(1.0, bracketed) * (1.0 - _share(guessed, amount)))
+
+    def _reported(self, a: int, b: int, seconds: float) -> tuple[float, float]:
+        received = expected = covered_s = 0.0
+        period = None
+        for epoch_id, scale in self.scales.items():
+            own = self.epoch[a:b] == epoch_id
+            if scale.period_s is None or not own.any():
+                continue
+            period = scale.period_s
+            due = GRID_US / 1e6 / period
+            received += float(np.minimum(self.readings[a:b][own], due).sum())
+            expected += due * int(own.sum())
+            covered_s += GRID_US / 1e6 * int(own.sum())
+        if period is None:
+            return 0.0, 0.0
+        # Intervals that have no row at all were expected too; the running one is cut short.
+        return received, min(expected, seconds / period) + max(0.0, seconds - covered_s) / period
+
+    def _due(self, span_us: int) -> float:
+        periods = [s.period_s for s in self.scales.values() if s.period_s is not None]
+        return span_us / 1e6 / periods[-1] if periods else 0.0
+
+
+def _share(part: float, whole: float) -> float:
+    if whole <= 0:
+        return 0.0 if part <= 0 else 1.0
+    return min(1.0, part / whole)
+
+
+def load_intervals(
+    connection: psycopg.Connection[Any],
+    series_id: int,
+    quantity: str,
+    since: dt.datetime,
+    until: dt.datetime,
+) -> SeriesIntervals | None:
+    """Load the interval rows of a series in [since, until); None if it has no reading at all."""
+    extent = connection.execute(
+        "SELECT (SELECT ts + late_ms * interval '1 ms' FROM reading WHERE series_id = %(s)s"
+        "  AND quality & 255 = 0 ORDER BY ts LIMIT 1),"
+        " (SELECT ts + late_ms * interval '1 ms' FROM reading WHERE series_id = %(s)s"
+        "  AND quality & 255 = 0 ORDER BY ts DESC LIMIT 1)",
+        {"s": series_id},
+    ).fetchone()
+    if extent is None or extent[0] is None:
+        return None
+    scales = {
+        epoch_id: _EpochScale(Fraction(scale) * unit_ratio(quantity, unit), period_s)
+        for epoch_id, scale, unit, period_s in connection.execute(
+            "SELECT epoch_id, scale, unit, period_s FROM series_epoch WHERE series_id = %s"
+            " AND superseded_commit_no IS NULL",
+            (series_id,),
+        )
+    }
+    rows = copy_rows(
+        connection,
+        "SELECT ts, epoch_id, advance_micro, estimated_micro, measured_s, readings, simulated"
+        " FROM interval_advance WHERE series_id = %s AND ts >= %s AND ts < %s ORDER BY ts",
+        (series_id, since, until),
+        _ROW,
+    )
+    gaps = connection.execute(
+        "SELECT from_ts, to_ts, advance_micro, epoch_id FROM gap WHERE series_id = %s"
+        " AND to_ts > %s AND from_ts < %s ORDER BY from_ts",
+        (series_id, since, until),
+    ).fetchall()
+    return SeriesIntervals(
+        rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US,
+        rows["epoch"].astype(np.int64),
+        rows["advance"].astype(np.int64),
+        rows["estimated"].astype(np.int64),
+        rows["measured"].astype(np.float64),
+        rows["readings"].astype(np.int64),
+        rows["simulated"],
+        np.array(
+            [[microseconds(f), microseconds(t), a, e] for f, t, a, e in gaps], dtype=np.int64
+        ).reshape(-1, 4),
+        scales,
+        microseconds(extent[0]),
+        microseconds(extent[1]),
+    )

@@ -1,0 +1,184 @@
+"""The path of a target, and the verdict on one period (F7-F9, F25, F36, F37).
+
+A part of a year is judged against the same part of the base year, brought forward along the path:
+I_target = I_base(same months) x (1 - r)^k, k whole years. Nothing here is rounded.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+from analytics.errors import TargetError
+
+__all__ = [
+    "Status",
+    "Verdict",
+    "WithheldCode",
+    "annual_rate_of",
+    "cumulative_progress",
+    "judge",
+    "progress_ratio",
+    "target_intensity",
+    "within_uncertainty",
+]
+
+# Our own choice: the cut-offs of the official lights are not published.
+SLOW_FROM = 0.8
+ON_TRACK_FROM = 1.0
+
+
+class Status(enum.StrEnum):
+    """What is said of an EnPI in a period."""
+
+    ON_TRACK = "on_track"
+    SLOW = "slow"
+    BEHIND = "behind"
+    BASE = "base"
+    NO_TARGET = "no_target"
+    NO_BASE = "no_base"
+    WITHHELD = "withheld"
+
+
+class WithheldCode(enum.StrEnum):
+    """Why a figure is not given."""
+
+    ENERGY_MISSING = "energy_missing"
+    COVERAGE_LOW = "coverage_low"
+    FACTOR_MISSING = "factor_missing"
+    OUTPUT_MISSING = "output_missing"
+    OUTPUT_COVERAGE_LOW = "output_coverage_low"
+    OUTPUT_ZERO = "output_zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judgement.
+
+    Attributes
+    ----------
+    status
+        See `Status`.
+    target_intensity
+        What the path allows in this period [energy unit per output unit].
+    progress_ratio
+        ln(I/I0) / (k ln(1-r)): 1 is exactly on the path, negative when intensity rose.
+    cumulative_progress
+        ln(I/I0) / ln(1-D), D the whole decline promised up to the target's end.
+    """
+
+    status: Status
+    target_intensity: float | None = None
+    progress_ratio: float | None = None
+    cumulative_progress: float | None = None
+
+
+def annual_rate_of(base_value: float, end_value: float, years: int) -> float:
+    """Return the annual rate of decline that leads from base to end value.
+
+    Raises
+    ------
+    TargetError
+        If a value is not positive or the target ends with its base.
+    """
+    if base_value <= 0 or end_value <= 0 or years < 1:
+        raise TargetError(
+            f"no annual rate leads from {base_value} to {end_value} in {years} years: give the"
+            " target positive values and an end after its base"
+        )
+    return float(1.0 - (end_value / base_value) ** (1.0 / years))
+
+
+def target_intensity(base_intensity: float, annual_rate: float, years: int) -> float:
+    """Return the base intensity brought ``years`` along the path.
+
+    Parameters
+    ----------
+    base_intensity
+        Of the same months of the base year.
+    annual_rate
+        Decline a year, 0.04 for 4 %; below 1.
+    years
+        Whole years since the base year, >= 0.
+
+    Raises
+    ------
+    TargetError
+        If the rate is 1 or more, or the years are negative.
+    """
+    if annual_rate >= 1 or years < 0:
+        raise TargetError(f"no path with a rate of {annual_rate} over {years} years")
+    return base_intensity * (1.0 - annual_rate) ** years
+
+
+def progress_ratio(
+    intensity: float, base_intensity: float, annual_rate: float, years: int
+) -> float | None:
+    """Return ln(I/I0) / (k ln(1-r)); None where it is not defined (see F9)."""
+    if intensity <= 0 or base_intensity <= 0 or years < 1 or not 0 < annual_rate < 1:
+        return None
+    return math.log(intensity / base_intensity) / (years * math.log(1.0 - annual_rate))
+
+
+def cumulative_progress(
+    intensity: float, base_intensity: float, annual_rate: float, total_years: int
+) -> float | None:
+    """Return the share of the whole promised decline that is reached; None where not defined."""
+    return progress_ratio(intensity, base_intensity, annual_rate, total_years)
+
+
+def judge(
+    intensity: float,
+    base_intensity: float | None,
+    annual_rate: float,
+    years: int,
+    total_years: int,
+) -> Verdict:
+    """Judge a period.
+
+    Parameters
+    ----------
+    intensity
+        Of the period.
+    base_intensity
+        Of the same months of the base year, same scheme; None if it cannot be given.
+    annual_rate, years, total_years
+        Rate of decline, whole years since the base year, and from the base year to the end.
+
+    Returns
+    -------
+    Verdict
+        ``base`` for the base year itself, ``no_base`` without base months. Where logarithms are not
+        defined (a legitimately negative intensity, a rate of zero) the difference to the target
+        decides and the two progress figures stay empty.
+    """
+    if years < 1:
+        return Verdict(Status.BASE)
+    if base_intensity is None:
+        return Verdict(Status.NO_BASE)
+    target = target_intensity(base_intensity, annual_rate, years)
+    progress = progress_ratio(intensity, base_intensity, annual_rate, years)
+    if progress is None:
+        status = Status.ON_TRACK if intensity <= target else Status.BEHIND
+    elif progress >= ON_TRACK_FROM:
+        status = Status.ON_TRACK
+    elif progress >= SLOW_FROM:
+        status = Status.SLOW
+    else:
+        status = Status.BEHIND
+    return Verdict(
+        status,
+        target,
+        progress,
+        cumulative_progress(intensity, base_intensity, annual_rate, total_years),
+    )
+
+
+def within_uncertainty(
+    intensity: float, target: float, relative_uncertainty: float | None
+) -> bool | None:
+    """Whether the distance to the target is finer than the meters; None if they are not known."""
+    if relative_uncertainty is None:
+        return None
+    return abs(intensity - target) <= relative_uncertainty * abs(intensity)
