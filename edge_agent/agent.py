@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from typing import Any
 
 import structlog
 
@@ -53,25 +54,34 @@ class _Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         _log.info("agent is running", agent=self._settings.agent, stream=self._outbox.stream)
+        uplink = asyncio.create_task(self._uplink.run())
         tasks = [
+            uplink,
             *(asyncio.create_task(p.run()) for p in self._pollers),
-            asyncio.create_task(self._uplink.run()),
             asyncio.create_task(self._store()),
             asyncio.create_task(self._forget()),
         ]
         stopped = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
-        for task in (*tasks, stopped):
-            task.cancel()
-        await asyncio.gather(*tasks, stopped, return_exceptions=True)
-        # What was read and not yet stored is stored, and goes out at the next start.
+        reading = [t for t in tasks if t is not uplink]
+        await _end(*reading, stopped)
+        # What was read is stored; what the platform does not confirm in time goes out next time.
         await self._cut()
+        await self._drain(uplink)
+        await _end(uplink)
         for line in self._lines:
             line.close()
         self._outbox.close()
         for task in done - {stopped}:
             task.result()
         _log.info("agent has stopped", agent=self._settings.agent)
+
+    async def _drain(self, uplink: asyncio.Task[None]) -> None:
+        deadline = asyncio.get_running_loop().time() + self._settings.drain_s
+        while not uplink.done() and asyncio.get_running_loop().time() < deadline:
+            if (await asyncio.to_thread(self._outbox.load)).batches == 0:
+                return
+            await asyncio.sleep(0.05)
 
     async def _store(self) -> None:
         while True:
@@ -98,6 +108,12 @@ class _Agent:
                 self._settings.keep_confirmed_h * 3600,
                 self._birth[0],
             )
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def run_agent(settings: EdgeSettings, plan: ReadPlan) -> None:

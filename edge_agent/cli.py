@@ -6,8 +6,10 @@ import logging
 from pathlib import Path
 
 import cyclopts
+import msgspec
 
 from edge_agent.agent import run_agent
+from edge_agent.outbox import read_streams
 from edge_agent.plan import plan_for_agent
 from edge_agent.profile import load_profile, profile_codes
 from edge_agent.settings import EdgeSettings
@@ -31,6 +33,28 @@ def run(settings: Path) -> None:
     chosen = load_settings(settings, EdgeSettings)
     plant = load_plant(chosen.plant)
     run_agent(chosen, plan_for_agent(plant, chosen.agent, chosen.plant))
+
+
+@app.command
+def outbox(settings: Path, *, json: bool = False) -> None:
+    """Say what an agent's outbox holds; its agent may be running.
+
+    Parameters
+    ----------
+    settings
+        TOML file of the agent.
+    json
+        One JSON document instead of a table.
+    """
+    streams = read_streams(load_settings(settings, EdgeSettings).outbox)
+    if json:
+        print(msgspec.json.encode(streams).decode())
+        return
+    for s in streams:
+        print(
+            f"{s.stream} {s.batches:6} batches {s.readings:9,} readings, "
+            f"{s.held} unconfirmed, {s.dead} refused"
+        )
 
 
 @app.command

@@ -7,6 +7,7 @@ synchronous FULL: from the commit on a reading survives a power cut.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -14,11 +15,12 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from edge_agent.errors import OutboxError
 from enpilot.wire import Receipt
 
-__all__ = ["HeldBatch", "Outbox", "OutboxLoad"]
+__all__ = ["HeldBatch", "Outbox", "OutboxLoad", "StreamLoad", "read_streams"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -63,6 +65,39 @@ class OutboxLoad:
     batches: int
     readings: int
     oldest_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLoad:
+    """What an outbox still has of one stream; ``complete`` if nothing of it was forgotten yet."""
+
+    stream: str
+    batches: int
+    readings: int
+    held: int
+    dead: int
+    complete: bool
+
+
+def read_streams(file: Path) -> list[StreamLoad]:
+    """Read, from outside, what an outbox holds; safe while its agent runs.
+
+    Raises
+    ------
+    OutboxError
+        If there is no such outbox.
+    """
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True)
+        ) as db:
+            rows = db.execute(
+                "SELECT stream, count(*), sum(readings), sum(state = 'held'), sum(state = 'dead'),"
+                " min(seq) = 1 FROM batch GROUP BY stream ORDER BY stream"
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise OutboxError(f"{file}: the outbox cannot be read: {error}") from error
+    return [StreamLoad(a, b, c, d, e, bool(f)) for a, b, c, d, e, f in rows]
 
 
 class Outbox:

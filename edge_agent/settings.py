@@ -29,7 +29,8 @@ class EdgeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One agent; see deploy/edge/agent.toml for a complete file.
 
     ``batch_s`` is the most that a power cut can cost, ``keep_confirmed_h`` how long confirmed
-    batches stay as a second life for a database restored from a backup.
+    batches stay as a second life for a database restored from a backup, ``drain_s`` how long a stop
+    waits for the platform to confirm what is held (the rest goes out at the next start).
     """
 
     plant: Path
@@ -40,3 +41,4 @@ class EdgeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     batch_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
     batch_readings: Annotated[int, Meta(ge=1, le=2000)] = 1000
     keep_confirmed_h: Annotated[float, Meta(ge=0)] = 72.0
+    drain_s: Annotated[float, Meta(ge=0, le=60)] = 5.0

@@ -70,8 +70,8 @@ def run(settings: Path | None = None) -> None:
             stop.wait(2.0)
 
 
-@app.command
-def test(settings: Path | None = None) -> None:
+@app.command(name="test")
+def send_test_message(settings: Path | None = None) -> None:
     """Send one test message to every address.
 
     Parameters

@@ -29,7 +29,7 @@ def run(scenario: Path) -> None:
 def history(
     scenario: Path,
     *,
-    readings: Path,
+    readings: Path | None = None,
     output: Path,
     since: Annotated[dt.datetime, cyclopts.Parameter(name="--from")],
     until: Annotated[dt.datetime, cyclopts.Parameter(name="--to")],
@@ -37,7 +37,9 @@ def history(
     """Write what the registers would have shown between two instants, and the production."""
     described = load_scenario(scenario)
     span = [t if t.tzinfo else t.replace(tzinfo=described.zone) for t in (since, until)]
-    lines = write_readings(described, readings, *span)
+    if readings is not None:
+        lines = write_readings(described, readings, *span)
+        print(f"{lines:,} instants in {readings}")
     entries = write_output(described, output, *span)
-    print(f"{lines:,} instants in {readings}, {entries:,} production entries in {output}")
+    print(f"{entries:,} production entries in {output}")
     print(described.label.en)

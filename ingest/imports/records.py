@@ -90,7 +90,7 @@ def reconcile_records(
     ).fetchall()
     said = [(*(row.facts.get(f) for f in facts), row.valid_from, row.valid_to) for row in wanted]
     unsaid = [row[0] for row in current if tuple(row[1:]) not in said]
-    held = {tuple(row[1:]) for row in current}
+    held = [tuple(row[1:]) for row in current]
     for ctid in unsaid:
         connection.execute(
             sql.SQL("UPDATE {} SET superseded_commit_no = %s WHERE ctid = %s::tid").format(
