@@ -22,7 +22,7 @@ _COLUMNSTORE = {"reading": "ts", "interval_advance": "ts"}
 
 # Readable by people's roles: guarded views, policy-guarded tables, and names without figures.
 _READABLE = (
-    "visible_reading", "visible_interval_advance", "current_epoch", "latest_value",
+    "granted_site", "visible_reading", "visible_interval_advance", "current_epoch", "latest_value",
     "output", "energy_ledger", "finding", "energy_period", "enpi_period", "alert_event",
     "computation", "site", "site_record", "point", "point_record", "product", "product_record",
     "scheme", "scheme_record", "enpi", "enpi_record", "target", "factor", "series",
