@@ -1,0 +1,1 @@
+"""The real services that tests run on; each is ended by whoever started it."""
