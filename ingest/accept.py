@@ -40,7 +40,7 @@ class KnownBirth:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A payload for quarantine; with ``stream`` and ``seq`` the receipt covers it."""
+    """A payload for quarantine; if ``covered``, the receipt counts its number as done."""
 
     topic: str
     payload: bytes
@@ -50,6 +50,7 @@ class Refused:
     stream: UUID | None = None
     seq: int | None = None
     sha256: bytes = b""
+    covered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Accepted:
         """Return this message as a refusal; ``covered`` lets the receipt count it as done."""
         return Refused(
             self.topic, self.payload, code, sentence, self.agent,
-            self.stream if covered else None, self.seq if covered else None, self.sha256,
+            self.stream, self.seq, self.sha256, covered,
         )  # fmt: skip
 
 

@@ -157,7 +157,9 @@ class _Group:
             )  # fmt: skip
             self._offer(candidates, message, claim, rows)
         for refusal in list(self._refused):
-            if refusal.stream is None or refusal.seq is None or refusal.agent is None:
+            if not refusal.covered or refusal.stream is None or refusal.seq is None:
+                continue
+            if refusal.agent is None:
                 continue
             stream_no, owner = self._streams[refusal.stream]
             if owner == refusal.agent:
