@@ -1,0 +1,130 @@
+"""What a scheme counts: meters, ledger, factors, and how far the total can be trusted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from analytics.interval_sums import SeriesIntervals
+from analytics.product_output import OutputEntry, output_total
+from analytics.scheme_energy import LedgerEntry, MeteredPoint, Scheme, total
+from analytics.standard_coal import Factor, FactorSet
+from analytics.targets import WithheldCode
+
+UTC = dt.UTC
+A, B = dt.datetime(2026, 3, 1, tzinfo=UTC), dt.datetime(2026, 4, 1, tzinfo=UTC)
+LONG_AGO = dt.datetime(2008, 6, 1, tzinfo=UTC)
+# GB/T 2589-2020 appendix A: electricity 0.1229 kgce/kWh, low-pressure steam 128.6 kgce/t.
+FACTORS = FactorSet(
+    "GB/T 2589", "2020", "physical",
+    [
+        Factor("electricity", "physical", Fraction("0.1229"), "kWh", True, LONG_AGO, None),
+        Factor("steam", "physical", Fraction("128.6"), "t", True, LONG_AGO, None),
+        Factor("raw_coal", "physical", Fraction("714.3"), "t", False, LONG_AGO, None),
+    ],
+)  # fmt: skip
+
+
+def scheme(*media: str) -> Scheme:
+    return Scheme(frozenset(media), "kgce", FACTORS, True, True)
+
+
+def entry(
+    medium: str, kind: str, quantity: str, since: dt.datetime = A, until: dt.datetime = B
+) -> LedgerEntry:
+    return LedgerEntry(medium, kind, Fraction(quantity), "t", since, until, synthetic=False)
+
+
+def meter(series_id: int, medium: str = "electricity", **said: object) -> MeteredPoint:
+    facts = {
+        "series_id": series_id, "medium": medium, "unit": "kWh", "sign": 1, "generation": False,
+        "valid_from": LONG_AGO, "valid_to": None, "relative_uncertainty": 0.005, **said,
+    }  # fmt: skip
+    return MeteredPoint(**facts)  # type: ignore[arg-type]
+
+
+def intervals(kwh_per_interval: int, since: dt.datetime = A, until: dt.datetime = B) -> object:
+    n = int((until - since) / dt.timedelta(minutes=15))
+    start = int(since.timestamp()) * 1_000_000
+    ones = np.ones(n, np.int64)
+    from analytics.interval_sums import _EpochScale
+
+    return SeriesIntervals(
+        start + np.arange(n) * 900_000_000, ones, ones * kwh_per_interval * 1_000_000, ones * 0,
+        ones * 900.0, ones, np.zeros(n, np.bool_), np.zeros((0, 4), np.int64),
+        {1: _EpochScale(Fraction(1), 900)}, start, start + n * 900_000_000,
+    )  # fmt: skip
+
+
+def test_electricity_counts_by_its_equivalent_value() -> None:
+    rows = intervals(10)
+    found = total(scheme("electricity"), [meter(1)], [], lambda _: rows, A, B)  # type: ignore[arg-type,return-value]
+    kwh = 31 * 96 * 10
+    assert found.energy == pytest.approx(kwh * 0.1229)
+    assert found.energy_tce == pytest.approx(kwh * 0.1229 / 1000)
+    assert found.coverage == 1.0
+    assert found.reporting_completeness == 1.0
+    assert found.relative_uncertainty == pytest.approx(0.005)
+
+
+def test_export_is_subtracted_and_own_generation_added() -> None:
+    given = {1: intervals(10), 2: intervals(3), 3: intervals(2)}
+    points = [meter(1), meter(2, sign=-1), meter(3, generation=True)]
+    found = total(scheme("electricity"), points, [], given.get, A, B)  # type: ignore[arg-type]
+    assert found.energy == pytest.approx(31 * 96 * (10 - 3 + 2) * 0.1229)
+
+
+def test_a_meter_without_data_withholds_the_total() -> None:
+    found = total(scheme("electricity"), [meter(1)], [], lambda _: None, A, B)
+    assert (found.energy, found.withheld) == (None, WithheldCode.ENERGY_MISSING)
+
+
+def test_stock_is_consumption_and_an_unverified_factor_is_said() -> None:
+    ledger = [
+        entry("raw_coal", "opening", "100"),
+        entry("raw_coal", "purchase", "50"),
+        entry("raw_coal", "sale", "10"),
+        entry("raw_coal", "feedstock", "5"),
+        entry("raw_coal", "closing", "60"),
+    ]
+    found = total(scheme("raw_coal"), [], ledger, lambda _: None, A, B)
+    assert found.energy == pytest.approx((100 + 50 - 10 - 5 - 60) * 714.3)
+    assert found.factor_verified is False
+    assert found.coverage == 1.0
+
+
+def test_a_ledger_span_across_the_windows_end_is_a_guess() -> None:
+    whole = entry("steam", "purchase", "310", A, A + dt.timedelta(days=62))
+    found = total(scheme("steam"), [], [whole], lambda _: None, A, B)
+    assert found.energy == pytest.approx(155 * 128.6)
+    assert found.estimated_share == 1.0
+    assert found.coverage == 0.0
+
+
+def test_a_metered_medium_is_not_counted_from_the_ledger_too() -> None:
+    rows = intervals(10)
+    bill = LedgerEntry("electricity", "purchase", Fraction(999), "kWh", A, B, False)
+    found = total(scheme("electricity"), [meter(1)], [bill], lambda _: rows, A, B)  # type: ignore[arg-type,return-value]
+    assert found.energy == pytest.approx(31 * 96 * 10 * 0.1229)
+
+
+def test_a_medium_without_a_factor_withholds_the_total() -> None:
+    ledger = [entry("diesel", "purchase", "1")]
+    found = total(scheme("diesel"), [], ledger, lambda _: None, A, B)
+    assert found.withheld is WithheldCode.FACTOR_MISSING
+
+
+def test_zero_output_is_an_entry_and_scrap_is_none() -> None:
+    day = dt.timedelta(days=1)
+    entries = [
+        OutputEntry(Fraction(0), True, A, A + day, False),
+        OutputEntry(Fraction(7), False, A + day, A + 2 * day, True),
+    ]
+    found = output_total(entries, A, A + 2 * day)
+    assert (found.quantity, found.coverage, found.synthetic) == (0.0, 1.0, True)
+    assert output_total([], A, B).quantity is None
+    half = output_total(entries, A, A + 4 * day)
+    assert half.coverage == 0.5
