@@ -27,7 +27,7 @@ services:
 	@scripts/wasm_timescaledb.sh install
 
 test: setup services lint
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 2 $(ARGS)
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.services.mosquitto import Broker, running_mosquitto
 from tests.services.postgres import DatabaseServer, embedded_server
+from tests.services.timescaledb import timescaledb_server
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +32,35 @@ def mosquitto(tmp_path: Path) -> Iterator[Broker]:
         yield broker
 
 
+@pytest.fixture(scope="session")
+def timescale_server() -> Iterator[DatabaseServer]:
+    with timescaledb_server() as server:
+        yield server
+
+
 @pytest.fixture
-def database_url(postgres_url: str) -> str:
-    return postgres_url
+def timescale_url(timescale_server: DatabaseServer) -> Iterator[str]:
+    """A fresh, migrated database on a real TimescaleDB (Apache edition)."""
+    with timescale_server.database() as url:
+        yield url
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("postgres_url", id="postgresql"),
+        pytest.param("timescale_url", id="timescaledb", marks=pytest.mark.timescaledb),
+    ]
+)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, migrated database: the test runs once on each kind of server."""
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def community_url() -> Iterator[str]:
+    """A fresh database on the server that ENPILOT_TEST_TIMESCALE_URL names."""
+    url = os.environ.get("ENPILOT_TEST_TIMESCALE_URL")
+    if not url:
+        pytest.skip("ENPILOT_TEST_TIMESCALE_URL names no TimescaleDB Community server")
+    with DatabaseServer(url, from_template=False).database() as fresh:
+        yield fresh

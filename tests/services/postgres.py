@@ -21,13 +21,19 @@ _numbers = itertools.count(1)
 class DatabaseServer:
     """A server that hands out databases, each a copy of one that was migrated once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, from_template: bool = True) -> None:
         self.url = url
+        self._from_template = from_template
         self._template: str | None = None
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
         """Yield a connection string to a migrated database that nobody else uses."""
+        if not self._from_template:
+            with self.empty_database() as url:
+                migrate(url)
+                yield url
+            return
         name = f"test_{os.getpid()}_{next(_numbers)}"
         with psycopg.connect(self.url, autocommit=True) as server:
             if self._template is None:
