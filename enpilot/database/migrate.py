@@ -69,6 +69,7 @@ def migrate(url: str) -> Capabilities:
 
 def migration_status(url: str) -> MigrationStatus:
     """Say which migrations a database has and which it needs; changes nothing but bookkeeping."""
+    connect(url, "migrate").close()  # says clearly when the server is away; yoyo would not
     backend = _backend(url)
     try:
         pending = [m.id for m in backend.to_apply(_migrations())]
