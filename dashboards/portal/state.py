@@ -71,6 +71,11 @@ _REASONS = {  # zh, en, action zh, action en
         "缺少折标系数", "no standard-coal coefficient",
         "录入该品种的系数及其出处", "enter the medium's coefficient with its source",
     ),
+    "output_zero": (
+        "产量为零，没有单位能耗", "no output, so no energy per unit",
+        "能耗计入当月；产量有误时补录：enpilot import output",
+        "its energy counts in the month; if output is wrong: enpilot import output",
+    ),
     "not_positive": (
         "数值不为正，不能计算比值", "not positive, so no ratio can be formed",
         "核对台账和产量", "check the ledger and the output",
@@ -210,7 +215,9 @@ def factor_line(language: Language, indicator: Indicator | None, *, verified: bo
         value = f"{used[0].value:g} {used[0].unit}/{used[0].per_unit}"
         basis = {"physical": ("当量值", "equivalent"), "primary": ("等价值", "primary")}
         words = basis.get(used[0].basis, (used[0].basis, used[0].basis))
-        detail = pick(language, f"（电力{words[0]} {value}）", f" (electricity, {words[1]}, {value})")
+        detail = pick(
+            language, f"（电力{words[0]} {value}）", f" (electricity, {words[1]}, {value})"
+        )
     unverified = not verified or any(not f.verified for f in indicator.factors)
     mark = tag("span", pick(language, "未核", "unverified"), cls="mark") if unverified else None
     return tag("span", pick(language, "折标系数 ", "Factors "), edition, detail, mark)

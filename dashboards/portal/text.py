@@ -159,9 +159,7 @@ def day(language: Language, date: dt.date) -> str:
     if language == "zh":
         weekday = _WEEKDAYS_ZH[date.weekday()]
         return f"{date.year}年{date.month}月{date.day}日 周{weekday}"
-    return (
-        f"{_WEEKDAYS_EN[date.weekday()]} {date.day} {_MONTHS_EN[date.month - 1]} {date.year}"
-    )
+    return f"{_WEEKDAYS_EN[date.weekday()]} {date.day} {_MONTHS_EN[date.month - 1]} {date.year}"
 
 
 def day_short(language: Language, date: dt.date) -> str:

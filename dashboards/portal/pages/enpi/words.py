@@ -101,9 +101,7 @@ def span_words(language: Language, figure: EnpiFigure) -> str:
     """Name the part of the year: 1–9月, Jan–Sep; with a day where the month is not over."""
     last = figure.last_day
     if (figure.period_to.day == 1) is False:
-        return pick(
-            language, f"1月1日–{day_short('zh', last)}", f"1 Jan–{day_short('en', last)}"
-        )
+        return pick(language, f"1月1日–{day_short('zh', last)}", f"1 Jan–{day_short('en', last)}")
     if last.month == 1:
         return month_short(language, last)
     return pick(language, f"1–{last.month}月", f"Jan–{month_short('en', last)}")

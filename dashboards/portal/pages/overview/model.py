@@ -138,9 +138,7 @@ def _known(connection: psycopg.Connection[Any], site: Site, kind: str) -> list[d
     return known
 
 
-def _last_complete(
-    connection: psycopg.Connection[Any], site: Site, kind: str
-) -> dt.date | None:
+def _last_complete(connection: psycopg.Connection[Any], site: Site, kind: str) -> dt.date | None:
     """Return the last period that is over and has a figure (yesterday, if it has one)."""
     row = connection.execute(
         "SELECT max(period_from) FROM ("
