@@ -115,7 +115,8 @@ def _plain_routes(app: FastAPI, reader: Reader) -> None:
         if code is None:
             return _notice(
                 language, 200, "还没有厂区", "There is no site yet",
-                "用 enpilot import plant 导入工厂文件。", "Import a plant file: enpilot import plant.",
+                "用 enpilot import plant 导入工厂文件。",
+                "Import a plant file: enpilot import plant.",
             )  # fmt: skip
         lang = request.query_params.get("lang")
         return RedirectResponse(f"/s/{code}/overview" + (f"?lang={language}" if lang else ""), 307)
@@ -305,5 +306,6 @@ def _unavailable(language: Language, error: Exception) -> HTMLResponse:
     _log.warning("database is away", error=str(error).splitlines()[0])
     return _notice(
         language, 503, "暂时连不上数据库。", "The database cannot be reached just now.",
-        "数据仍在采集端保存；请稍后刷新。", "Readings are kept at the gateways; reload in a moment.",
+        "数据仍在采集端保存；请稍后刷新。",
+        "Readings are kept at the gateways; reload in a moment.",
     )  # fmt: skip

@@ -47,7 +47,7 @@ def run(*, host: str = "127.0.0.1", port: int = 8080, behind_proxy: bool = False
         contextlib.closing(listening),
         tempfile.TemporaryDirectory(prefix="enpilot-portal-") as kept,
     ):
-        # Our preferences are cookies; should NiceGUI ever store something, then not beside the code.
+        # Our preferences are cookies; NiceGUI should never store, and if so not beside the code.
         os.environ["NICEGUI_STORAGE_PATH"] = kept
         _serve(url, listening, behind_proxy=behind_proxy)
 

@@ -21,6 +21,7 @@ __all__ = [
     "estimated",
     "factor_line",
     "judgement",
+    "misread",
     "reason",
     "severity",
     "status_word",
@@ -169,6 +170,17 @@ def empty(language: Language, zh: tuple[str, str], en: tuple[str, str]) -> Safe:
     """Return an empty section: what belongs here and why it is empty, and one action."""
     what, then = pick(language, zh[0], en[0]), pick(language, zh[1], en[1])
     return tag("div", tag("p", what), tag("p", then, cls="action"), cls="empty")
+
+
+def misread(language: Language, given: str | None) -> str | None:
+    """Say that a period in the address was not understood, None if it was."""
+    if given is None:
+        return None
+    return pick(
+        language,
+        f"看不懂地址中的“{given}”，显示默认时段",
+        f"“{given}” in the address is not a period; this is the default",
+    )
 
 
 def data_until(language: Language, site: Site) -> Safe:

@@ -148,7 +148,7 @@ def share(ratio: float, digits: int = 1) -> str:
 
 
 def progress(ratio: float) -> str:
-    """Write a progress ratio: floored below 1 so that it never contradicts the mark, else rounded."""
+    """Write a progress ratio: floored below 1, so that it never contradicts the mark."""
     rounding = ROUND_FLOOR if ratio < 1 else ROUND_HALF_EVEN
     rounded = _decimal(ratio).quantize(Decimal("0.01"), rounding)
     return f"{_MINUS}{abs(rounded)}" if rounded < 0 else str(rounded)

@@ -57,14 +57,10 @@ def _period(connection: psycopg.Connection[Any], **columns: Any) -> None:
     } | columns  # fmt: skip
     names = ", ".join(row)
     places = ", ".join(["%s"] * len(row))
-    connection.execute(
-        f"INSERT INTO enpi_period ({names}) VALUES ({places})", list(row.values())
-    )
+    connection.execute(f"INSERT INTO enpi_period ({names}) VALUES ({places})", list(row.values()))
 
 
-def _put_months(
-    connection: psycopg.Connection[Any], site: int, enpi: int, target: int
-) -> None:
+def _put_months(connection: psycopg.Connection[Any], site: int, enpi: int, target: int) -> None:
     key = {"site_id": site, "enpi_id": enpi}
     for index, base in enumerate(_BASE):
         first = dt.date(BASE_YEAR, index + 1, 1)

@@ -49,7 +49,9 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
                 [_coverage(m) for m in months], gridIndex=1, offset=8,
                 axisLine={"onZero": True, "lineStyle": {"color": "var(--acc)"}},
                 name=pick(language, "覆盖率", "coverage"), nameLocation="start",
-                nameTextStyle={**charts.AXIS_LABEL, "verticalAlign": "top", "padding": [10, 0, 0, 0]},
+                nameTextStyle={
+                    **charts.AXIS_LABEL, "verticalAlign": "top", "padding": [10, 0, 0, 0],
+                },
             ),
         ],
         yAxis=[
@@ -63,7 +65,7 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
         series=[
             charts.line(before, base, "var(--prev)"),
             charts.line(withheld, _bridges(actual, held), "var(--act)", kind="dashed", width=1),
-            charts.line(word, _dots(language, page, actual), "var(--act)", symbol="circle",
+            charts.line(word, _dots(page, actual), "var(--act)", symbol="circle",
                         symbolSize=6, z=4),
             _withheld_dots(withheld, held),
             _ticks(ticks, target),
@@ -112,7 +114,7 @@ def _bridges(actual: list[float | None], held: list[float | None]) -> list[float
     return path
 
 
-def _dots(language: Language, page: EnpiPage, actual: list[float | None]) -> list[Any]:
+def _dots(page: EnpiPage, actual: list[float | None]) -> list[Any]:
     data: list[Any] = []
     for month, value in zip(page.months, actual, strict=True):
         figure = month.figure
@@ -181,7 +183,7 @@ def _coverage(month: MonthFigure) -> Any:
 
 
 def _tip(language: Language, page: EnpiPage) -> str:
-    """Return a formatter that looks its lines up: they are formatted here, where all numbers are."""
+    """Return a formatter that looks its lines up: numbers are formatted on this side only."""
     lines = []
     for month in page.months:
         figure = month.figure

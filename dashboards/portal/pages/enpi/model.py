@@ -113,7 +113,7 @@ def load_enpi(
 def target_path(base_intensity: float, target: Target) -> dict[int, float]:
     """Return the intensity that each year from the base to the end should have, by year.
 
-    I0 (1 - r)^k after k whole years; with an end value instead of a rate, the rate that leads there.
+    I0 (1 - r)^k after k whole years; an end value stands for the rate that leads there.
     """
     first, last = target.base_from.year, (target.end_to - dt.timedelta(days=1)).year
     span = last - first

@@ -117,8 +117,12 @@ def _elapsed(page: EnpiPage, figure: EnpiFigure) -> str | None:
 def path_table(language: Language, page: EnpiPage) -> Safe:
     """Return the path from the base to the last target year, with what has been reached."""
     if not page.path:
-        return tag("p", pick(language, "没有目标，或基期不完整。",
-                             "There is no target, or its base is not complete."), cls="none")  # fmt: skip
+        said = pick(
+            language,
+            "没有目标，或基期不完整。",
+            "There is no target, or its base is not complete.",
+        )
+        return tag("p", said, cls="none")
     unit = page.indicator.energy_unit, page.indicator.output_unit
     first = page.path[0].figure
     if first is not None:

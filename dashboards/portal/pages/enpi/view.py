@@ -10,7 +10,7 @@ from dashboards.portal.pages.enpi.chart import monthly_option
 from dashboards.portal.pages.enpi.model import EnpiPage
 from dashboards.portal.pages.enpi.words import opening, subline
 from dashboards.portal.shell import block, section, table_view
-from dashboards.portal.state import empty
+from dashboards.portal.state import empty, misread
 from dashboards.portal.text import Language, intensity_unit, month, pick
 
 __all__ = ["build"]
@@ -18,13 +18,10 @@ __all__ = ["build"]
 
 def build(page: EnpiPage, language: Language) -> None:
     """Add the performance page to the page being built."""
-    misread = None
-    if page.misread is not None:
-        misread = pick(language, f"看不懂地址中的“{page.misread}”，显示默认年份",
-                       f"“{page.misread}” in the address is not a period; this is the default")  # fmt: skip
+    wrong = misread(language, page.misread)
     block(
         tag("h1", opening(language, page), cls="opening"),
-        tag("p", join(misread, subline(language, page), by=" · "), cls="subline"),
+        tag("p", join(wrong, subline(language, page), by=" · "), cls="subline"),
     )
     unit = _unit(page)
     with ui.element("div").classes("grid"):

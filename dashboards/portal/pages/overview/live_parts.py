@@ -126,7 +126,7 @@ def _gateway(language: Language, item: Gateway, state: LiveState, zone: zoneinfo
         facts[0] = pick(language, f"{moment}起离线", f"offline since {moment}")
     if item.units_down:
         facts.append(
-            pick(language, f"{item.units_down}块表无应答", f"{item.units_down} meters silent")
+            pick(language, f"{item.units_down}块表无应答", f"{item.units_down} meter{'' if item.units_down == 1 else 's'} silent")
         )
     if item.last_reading_ts is not None:
         old = age(language, max(0.0, (state.now - item.last_reading_ts).total_seconds()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview.model import Overview
 from dashboards.portal.pages.overview.words import finding_name, finding_span
-from dashboards.portal.state import empty, estimated, severity, synthetic, withheld
+from dashboards.portal.state import estimated, severity, synthetic, withheld
 from dashboards.portal.text import (
     Figure,
     Language,
@@ -157,13 +157,6 @@ def _coverage_cell(language: Language, page: Overview) -> Safe:
 def findings(language: Language, page: Overview, numbers: dict[int, str]) -> Safe:
     """List the period's findings; those drawn in the chart carry its numbers."""
     if not page.findings:
-        if not page.site.metered:
-            return empty(
-                language,
-                ("数据发现来自电表读数；本厂只有录入的月度数。", "接入电表后，换表、缺数、突变会列在这里。"),
-                ("Findings come from meter readings; this plant has entered figures only.",
-                 "With meters, replacements, gaps and spikes are listed here."),
-            )  # fmt: skip
         return tag(
             "p", pick(language, "这一天没有数据问题。", "No findings on this day."), cls="none"
         )

@@ -14,7 +14,7 @@ from dashboards.portal.pages.overview.load import INTERVAL_MINUTES, Load
 from dashboards.portal.pages.overview.model import Overview
 from dashboards.portal.pages.overview.words import finding_name, opening
 from dashboards.portal.shell import block, section, table_view
-from dashboards.portal.state import empty
+from dashboards.portal.state import empty, misread
 from dashboards.portal.text import Language, number, pick, power
 
 __all__ = ["build", "load_option"]
@@ -31,8 +31,12 @@ def build(page: Overview, language: Language, live: LiveTask) -> None:
     block(parts.figures_row(language, page))
     numbers = _numbered(page)
     with ui.element("div").classes("grid"):
+        if page.load is None:
+            with ui.element("section").classes("span12"):
+                _no_meters(language, page)
+            return
         with ui.element("section").classes("span8"):
-            _load(language, page, numbers)
+            _load(language, page, page.load, numbers)
         with ui.element("section").classes("span4"):
             block(section(pick(language, "数据发现", "Findings")))
             block(parts.findings(language, page, numbers))
@@ -40,12 +44,8 @@ def build(page: Overview, language: Language, live: LiveTask) -> None:
 
 
 def _subline(language: Language, page: Overview) -> str:
-    said = []
-    if page.misread is not None:
-        said.append(
-            pick(language, f"看不懂地址中的“{page.misread}”，显示默认日期",
-                 f"“{page.misread}” in the address is not a period; this is the default")
-        )  # fmt: skip
+    wrong = misread(language, page.misread)
+    said = [] if wrong is None else [wrong]
     if page.kind == "month":
         said.append(pick(language, "本厂只有月度数据", "this plant has monthly figures only"))
         if page.defaulted:
@@ -66,28 +66,36 @@ def _numbered(page: Overview) -> dict[int, str]:
     return dict(zip(spans, _CIRCLED, strict=False)) if page.load is not None else {}
 
 
-def _load(language: Language, page: Overview, numbers: dict[int, str]) -> None:
+def _no_meters(language: Language, page: Overview) -> None:
+    block(section(pick(language, "负荷与实时", "Load and live values")))
+    block(
+        empty(
+            language,
+            (
+                "本厂没有接入电表：没有负荷曲线、实时功率和数据发现；能耗与产量来自月度台账。",
+                "在工厂文件中登记计量点与网关后，这里显示负荷。",
+            ),
+            (
+                "No meters here: no load curve, live power or findings; figures come by the month.",
+                "Register points and a gateway in the plant file, and the load appears here.",
+            ),
+        )
+    )
+    if page.indicator is not None:
+        address = f"/s/{page.site.code}/enpi/{page.indicator.code}?t={page.period_from.year}"
+        block(tag("a", pick(language, "逐月看能效 ›", "Month by month ›"), href=address))
+
+
+def _load(language: Language, page: Overview, load: Load, numbers: dict[int, str]) -> None:
     title = pick(language, "负荷", "Load")
-    if page.load is None:
-        block(section(title))
-        block(
-            empty(
-                language,
-                ("本厂没有电表，因此没有日内负荷；用能与产量来自月度台账。",
-                 "逐月情况见“能效”页。"),
-                ("This plant has no meters, so there is no load within a day; energy and output"
-                 " are entered by the month.", "The Performance page shows them month by month."),
-            )
-        )  # fmt: skip
-        return
     head = pick(language, "kW，15分钟平均", "kW, 15-minute means")
-    peak = page.load.peak
+    peak = load.peak
     right = None
     if peak is not None:
         stated = f"{power(peak.kw)} · {_clock(peak.minute)}"
         right = tag("span", pick(language, f"最大 {stated}", f"maximum {stated}"), cls="reference")
     block(section(title, head, right))
-    if not page.load.intervals:
+    if not load.intervals:
         block(
             empty(
                 language,
@@ -98,8 +106,8 @@ def _load(language: Language, page: Overview, numbers: dict[int, str]) -> None:
         )  # fmt: skip
         return
     chart = ui.echart(load_option(language, page, numbers), renderer="svg")
-    chart.classes("chart load-chart").props(f'role=img aria-label="{_spoken(language, page.load)}"')
-    block(table_view(language, _load_table(language, page.load)))
+    chart.classes("chart load-chart").props(f'role=img aria-label="{_spoken(language, load)}"')
+    block(table_view(language, _load_table(language, load)))
 
 
 def load_option(language: Language, page: Overview, numbers: dict[int, str]) -> charts.Option:
@@ -210,8 +218,6 @@ def _live(language: Language, page: Overview, live: LiveTask) -> None:
         with ui.element("section").classes("span4"):
             block(section(title, unit))
             shown.append((block(render(language, page.live, zone)), render))
-    if not page.site.metered:
-        return
 
     def show(state: LiveState) -> None:
         for element, render in shown:
