@@ -17,6 +17,7 @@ __all__ = [
     "line",
     "minute_axis",
     "nice_range",
+    "range_from_zero",
     "tooltip",
     "value_axis",
     "veil",
@@ -55,6 +56,16 @@ def nice_range(values: Iterable[float | None]) -> tuple[float, float, float]:
     bottom = math.floor((low - (high - low) * 0.12) / step) * step
     top = math.ceil((high + (high - low) * 0.12) / step) * step
     return bottom, top, step
+
+
+def range_from_zero(high: float) -> tuple[float, float]:
+    """Return upper end and step of an axis that begins at zero, in four steps at most."""
+    if high <= 0:
+        return 1.0, 1.0
+    rough = high * 1.06 / 4
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * m for m in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if size * m >= rough)
+    return math.ceil(high * 1.06 / step) * step, step
 
 
 def value_axis(low: float, high: float, step: float, **more: Any) -> Option:

@@ -48,6 +48,16 @@ class EnpiFigure(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return self.intensity / self.target_intensity - 1.0
 
+    def running(self, today: dt.date) -> bool:
+        """Whether the day, month or year judged is not over yet: no light then, at most words."""
+        if self.period_kind == "day":
+            end = self.period_from + dt.timedelta(days=1)
+        elif self.period_kind == "month":
+            end = (self.period_from.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+        else:
+            end = dt.date(self.period_from.year + 1, 1, 1)
+        return end > today
+
     @property
     def last_day(self) -> dt.date:
         """The last day of the period."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 
-__all__ = ["Safe", "join", "raw", "tag"]
+__all__ = ["Safe", "join", "plain", "raw", "tag"]
 
 
 class Safe(str):
@@ -48,6 +49,11 @@ def tag(name: str, *children: str | None, **attributes: str | int | bool | None)
     if name in _VOID:
         return Safe(f"<{name}{written}>")
     return Safe(f"<{name}{written}>{join(*children)}</{name}>")
+
+
+def plain(markup: Safe) -> str:
+    """Return the words without the elements, for titles and screen readers."""
+    return html.unescape(re.sub(r"<[^>]*>", "", markup))
 
 
 def _escaped(part: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "factor_line",
     "judgement",
     "misread",
+    "not_final",
     "reason",
     "severity",
     "status_word",
@@ -146,17 +147,27 @@ def status_word(language: Language, status: str) -> str:
     return pick(language, *_STATUS[status][1:]) if status in _STATUS else status
 
 
-def judgement(language: Language, status: str, *, provisional: bool) -> Safe:
-    """Return mark and words of a status; no light as long as the period is open."""
+def judgement(language: Language, status: str, *, provisional: bool, running: bool) -> Safe:
+    """Return mark and words of a status.
+
+    Parameters
+    ----------
+    provisional
+        Not closed and signed yet: said beside it.
+    running
+        Not even over yet: the words stand, but without the light's colour.
+    """
     mark = _STATUS.get(status, ("◌", "", ""))[0]
     style = _STYLE.get(status, "plain")
-    open_period = provisional and style in ("good", "warn", "bad")
+    judged = style in ("good", "warn", "bad")
     return tag(
         "span",
         tag("span", mark, cls="shape", aria_hidden="true"),
         status_word(language, status),
-        tag("span", pick(language, "暂定", "provisional"), cls="mark") if open_period else None,
-        cls=f"judgement {'provisional' if open_period else style}",
+        tag("span", pick(language, "暂定", "provisional"), cls="mark")
+        if judged and (provisional or running)
+        else None,
+        cls=f"judgement {'provisional' if judged and running else style}",
     )
 
 
@@ -214,6 +225,15 @@ def _with_year(language: Language, local: dt.datetime, today: dt.date) -> str:
     if local.year == today.year:
         return text
     return pick(language, f"{local.year}年{text}", f"{text} {local.year}")
+
+
+def not_final(language: Language, figure: EnpiFigure, today: dt.date) -> str:
+    """Say in a sentence why a verdict is not final, nothing if it is."""
+    if figure.running(today):
+        return pick(language, "（期间未结束，暂定）", " (provisional, the period is running)")
+    if figure.provisional:
+        return pick(language, "（未结账，暂定）", " (provisional until closed)")
+    return ""
 
 
 def factor_line(language: Language, indicator: Indicator | None, *, verified: bool) -> Safe | None:

@@ -196,6 +196,8 @@ def age(language: Language, seconds: float) -> str:
             count = int(seconds // size)
             return pick(language, f"{count}{zh}前", f"{count} {en} ago")
     count = max(0, math.floor(seconds))
+    if count == 0:
+        return pick(language, "刚刚", "just now")
     return pick(language, f"{count}秒前", f"{count} s ago")
 
 

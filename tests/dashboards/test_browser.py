@@ -59,7 +59,8 @@ def visit(browser: Browser, portal: str) -> Iterator[Any]:
 
     def open_page(path: str, size: tuple[int, int] = _DESKTOP, theme: str = "light") -> Page:
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=theme  # type: ignore[arg-type]  # a literal in its stubs
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=theme,  # type: ignore[arg-type]  # a literal in its stubs
         )
         contexts.append(context)
         page = context.new_page()

@@ -31,7 +31,13 @@ def test_a_share_below_its_limit_never_reads_as_the_limit(given: float, expected
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(0.042, "+4.2%"), (-0.005, "\u22120.5%"), (0.0, "±0%"), (0.0001, "±0%"), (-1.5, "\u2212150.0%")],
+    [
+        (0.042, "+4.2%"),
+        (-0.005, "\u22120.5%"),
+        (0.0, "±0%"),
+        (0.0001, "±0%"),
+        (-1.5, "\u2212150.0%"),
+    ],
 )
 def test_changes_carry_a_true_sign(given: float, expected: str) -> None:
     assert text.change(given) == expected
@@ -64,7 +70,7 @@ def test_days_months_and_ages() -> None:
     assert text.day("en", date) == "Thu 13 Sep 2018"
     assert text.month("zh", date) == "2018年9月"
     assert text.month("en", date) == "Sep 2018"
-    assert text.age("zh", 0.4) == "0秒前"
+    assert text.age("zh", 0.4) == "刚刚"
     assert text.age("en", 4500) == "1 h ago"
     assert text.age("zh", 75 * 60 - 1) == "1小时前"
 
@@ -75,13 +81,13 @@ def test_values_are_escaped_and_unknown_codes_are_shown_as_they_are() -> None:
     assert reason("zh", "code_of_tomorrow") == "code_of_tomorrow"
     assert action("en", "code_of_tomorrow") is None
     assert status_word("zh", "new_status") == "new_status"
-    assert "new_status" in judgement("en", "new_status", provisional=False)
+    assert "new_status" in judgement("en", "new_status", provisional=False, running=False)
     assert "◇" in severity("unheard")
 
 
 def test_an_open_period_carries_no_light() -> None:
-    closed = judgement("zh", "behind", provisional=False)
-    open_ = judgement("zh", "behind", provisional=True)
+    closed = judgement("zh", "behind", provisional=False, running=False)
+    open_ = judgement("zh", "behind", provisional=True, running=True)
     assert "judgement bad" in closed
     assert "落后" in closed
     assert "暂定" not in closed

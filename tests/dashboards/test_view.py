@@ -34,19 +34,24 @@ def words(markup: str) -> str:
 
 
 @pytest.mark.parametrize("status", ["on_track", "slow", "behind"])
-def test_the_verdict_is_coloured_only_once_the_year_is_closed(
+def test_the_verdict_is_coloured_only_once_the_year_is_over(
     connection: Connection, status: str
 ) -> None:
     page = enpi(connection, "steel")
     figure = page.year_to_date
     assert figure is not None
-    closed = replace(page, year_to_date=replace(figure, status=status, provisional=False))
+    over = replace(page, year_to_date=replace(figure, status=status, provisional=True))
     tone = {"on_track": "good", "slow": "warn", "behind": "bad"}[status]
-    assert f"{tone}-text" in enpi_opening("zh", closed)
-    assert f"judgement {tone}" in tables.judgements("zh", closed)
-    running = replace(page, year_to_date=replace(figure, status=status, provisional=True))
+    assert f"{tone}-text" in enpi_opening("zh", over)
+    assert "（未结账，暂定）" in words(enpi_opening("zh", over))
+    assert f"judgement {tone}" in tables.judgements("zh", over)
+    closed = replace(over, year_to_date=replace(figure, status=status, provisional=False))
+    assert "暂定" not in enpi_opening("zh", closed)
+    in_december = dt.datetime(2025, 12, 30, tzinfo=dt.UTC)
+    running = replace(over, site=replace(page.site, now=in_december))
     assert "-text" not in enpi_opening("zh", running)
-    assert "暂定" in enpi_opening("zh", running)
+    assert "期间未结束，暂定" in enpi_opening("zh", running)
+    assert "judgement provisional" in tables.judgements("zh", running)
 
 
 def test_an_internal_target_says_that_it_carries_no_official_light(connection: Connection) -> None:
@@ -61,7 +66,8 @@ def test_an_internal_target_says_that_it_carries_no_official_light(connection: C
 def test_the_performance_sentence(connection: Connection) -> None:
     page = enpi(connection, "steel")
     assert words(enpi_opening("zh", page)) == (
-        "2025年1–9月累计89.4 kgce/t，比同月份目标高0.2%；进度比0.99，偏慢（年度未结束，暂定）。5月暂缓。"
+        "2025年1–9月累计89.4 kgce/t，比同月份目标高0.2%；"
+        "进度比0.99，偏慢（未结账，暂定）。5月暂缓。"
     )
     assert words(enpi_opening("en", page)).startswith("2025, Jan–Sep: 89.4 kgce/t, 0.2% above the")
 
@@ -87,6 +93,8 @@ _LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 def test_a_withheld_month_keeps_its_place_as_a_hollow_dashed_dot(connection: Connection) -> None:
     page = enpi(connection, "steel")
+    in_september = dt.datetime(2025, 9, 20, tzinfo=dt.UTC)
+    page = replace(page, site=replace(page.site, now=in_september))
     option = monthly_option("zh", page)
     by_name: dict[str, list[Any]] = {}
     for series in option["series"]:
@@ -98,13 +106,13 @@ def test_a_withheld_month_keeps_its_place_as_a_hollow_dashed_dot(connection: Con
     bridge, dots = by_name["暂缓"]
     assert dots[4] == pytest.approx((87.5 + 86.7) / 2)
     assert [v is not None for v in bridge][2:7] == [False, True, True, True, False]
-    coverage = option["xAxis"][1]["data"]
+    coverage = option["xAxis"][2]["data"]
     assert coverage[4]["value"] == "86%"
     assert coverage[9] == "–"
     bars = by_name["对目标"][0]
     assert bars[0]["itemStyle"]["color"] == "var(--bad)"
     assert bars[2]["itemStyle"]["color"] == "var(--good)"
-    assert bars[8]["itemStyle"]["color"] == "var(--prev)"  # not closed yet
+    assert bars[8]["itemStyle"]["color"] == "var(--prev)"  # not over yet
     assert bars[4] is None
 
 
@@ -182,7 +190,7 @@ def test_alerts_and_gateways_in_their_states() -> None:
         last_reading_ts=_NOW, readings_refused=3,
     )  # fmt: skip
     state = LiveState(now=_NOW, power=[], alerts=[alert], gateways=[gateway])
-    assert "触发 · 高于 500 kW" in words(live_parts.alerts("zh", state, ZONE))
+    assert "触发 · 限值 高于 500 kW" in words(live_parts.alerts("zh", state, ZONE))
     said = words(live_parts.gateways("en", state, ZONE))
     assert "offline since 14 Sep 16:00" in said
     assert "1 meter silent" in said
@@ -213,5 +221,7 @@ def test_colours_sizes_and_number_formats_stand_only_where_they_belong() -> None
     for file in _PORTAL.rglob("*"):
         if file.suffix not in (".py", ".css", ".js", ".svg") or file.name in allowed:
             continue
-        found = re.findall(r"#[0-9a-fA-F]{6}\b|toFixed|font-size|:,\.\d|:\.\df", file.read_text("utf-8"))
+        found = re.findall(
+            r"#[0-9a-fA-F]{6}\b|toFixed|font-size|:,\.\d|:\.\df", file.read_text("utf-8")
+        )
         assert not found, f"{file.name}: {found}"

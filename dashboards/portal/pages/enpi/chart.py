@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.portal import charts
+from dashboards.portal.figures import EnpiFigure
 from dashboards.portal.pages.enpi.model import EnpiPage, MonthFigure
 from dashboards.portal.text import (
     Language,
@@ -33,6 +34,7 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
     names = [month_short(language, m.month) for m in months]
     variance = [m.figure.to_target if m.figure else None for m in months]
     width = max((abs(v) for v in variance if v is not None), default=0.01) * 1.9
+    judged = any(v is not None for v in variance)
     word = pick(language, "实际", "actual")
     ticks = pick(language, "目标", "target")
     before = pick(language, "基期同月", "base year")
@@ -40,17 +42,22 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
     above = pick(language, "对目标", "vs target")
     option = charts.base_option(
         grid=[
-            {"left": 52, "right": 10, "top": 22, "height": 200},
-            {"left": 52, "right": 10, "top": 262, "height": 74},
+            {"left": 52, "right": 10, "top": 22, "height": 200, "outerBoundsMode": "none"},
+            {"left": 52, "right": 10, "top": 262, "outerBoundsMode": "none",
+             "height": 74 if judged else 1},
         ],
         xAxis=[
             charts.category_axis(names),
             charts.category_axis(
-                [_coverage(m) for m in months], gridIndex=1, offset=8,
-                axisLine={"onZero": True, "lineStyle": {"color": "var(--acc)"}},
+                names, gridIndex=1, axisLabel={"show": False},
+                axisLine={"show": judged, "onZero": True, "lineStyle": {"color": "var(--acc)"}},
+            ),
+            charts.category_axis(
+                [_coverage(m) for m in months], gridIndex=1, position="bottom",
+                axisLine={"show": False, "onZero": False},
                 name=pick(language, "覆盖率", "coverage"), nameLocation="start",
                 nameTextStyle={
-                    **charts.AXIS_LABEL, "verticalAlign": "top", "padding": [10, 0, 0, 0],
+                    **charts.AXIS_LABEL, "verticalAlign": "top", "padding": [8, 0, 0, 0],
                 },
             ),
         ],
@@ -58,7 +65,8 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
             charts.value_axis(low, high, step),
             {"type": "value", "gridIndex": 1, "min": -width, "max": width,
              "axisLabel": {"show": False}, "splitLine": {"show": False},
-             "axisLine": {"show": False}, "name": above, "nameLocation": "middle",
+             "axisLine": {"show": False}, "name": above if judged else "",
+             "nameLocation": "middle",
              "nameRotate": 0, "nameGap": 26, "nameTextStyle": charts.AXIS_LABEL},
         ],
         tooltip=charts.tooltip(**{":formatter": _tip(language, page)}),
@@ -66,10 +74,10 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
             charts.line(before, base, "var(--prev)"),
             charts.line(withheld, _bridges(actual, held), "var(--act)", kind="dashed", width=1),
             charts.line(word, _dots(page, actual), "var(--act)", symbol="circle",
-                        symbolSize=6, z=4),
+                        symbolSize=6, z=4, label=charts.label("top")),
             _withheld_dots(withheld, held),
             _ticks(ticks, target),
-            _bars(above, months, variance),
+            _bars(above, page, variance),
             {"type": "bar", "name": "column", "data": [high] * 12, "barWidth": "100%",
              "barGap": "-100%", "itemStyle": {"color": "transparent"}, "z": 10,
              "cursor": "pointer", "emphasis": {"disabled": True}, "tooltip": {"show": False}},
@@ -79,7 +87,10 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
     return charts.with_phone(
         option,
         {"grid": [{"left": 34, "right": 4}, {"left": 34, "right": 4}],
-         "xAxis": [{"data": digits}, {"axisLabel": {"fontSize": 9}}]},
+         "xAxis": [{"data": digits}, {}, {"axisLabel": {"fontSize": 9}}],
+         # A column is as wide as a number: smaller labels, and 暂缓 is left to its hollow dot.
+         "series": [{}, {}, {"label": {"fontSize": 9}}, {"label": {"formatter": "◌"}}, {},
+                    {"label": {"fontSize": 8}}]},
     )  # fmt: skip
 
 
@@ -116,24 +127,32 @@ def _bridges(actual: list[float | None], held: list[float | None]) -> list[float
 
 def _dots(page: EnpiPage, actual: list[float | None]) -> list[Any]:
     data: list[Any] = []
-    for month, value in zip(page.months, actual, strict=True):
+    for i, (month, value) in enumerate(zip(page.months, actual, strict=True)):
         figure = month.figure
         if value is None or figure is None or figure.intensity is None:
             data.append(None)
             continue
-        over = figure.to_target is not None and figure.to_target > 0
         shown = intensity(figure.intensity, figure.energy_unit, figure.output_unit).value
         guessed = "≈" if (figure.estimated_share or 0.0) >= 0.05 else ""
         dot: charts.Option = {
             "value": value,
-            "label": charts.label("top" if over else "bottom", formatter=f"{guessed}{shown}"),
+            "label": {"position": _side(i, actual, figure), "formatter": f"{guessed}{shown}"},
         }
-        if figure.provisional:
+        if figure.running(page.site.today):
             dot["itemStyle"] = {
                 "color": "var(--surface)", "borderColor": "var(--act)", "borderWidth": 1.5,
             }  # fmt: skip
         data.append(dot)
     return data
+
+
+def _side(i: int, actual: list[float | None], figure: EnpiFigure) -> str:
+    """Return where a label stands: over target above its dot, else below; else off the line."""
+    if figure.to_target is not None:
+        return "top" if figure.to_target > 0 else "bottom"
+    value = actual[i] or 0.0
+    near = [v for v in (*actual[max(i - 1, 0) : i], *actual[i + 1 : i + 2]) if v is not None]
+    return "top" if sum(value - v for v in near) >= 0 else "bottom"
 
 
 def _withheld_dots(name: str, held: list[float | None]) -> charts.Option:
@@ -154,21 +173,22 @@ def _ticks(name: str, target: list[float | None]) -> charts.Option:
     }  # fmt: skip
 
 
-def _bars(name: str, months: list[MonthFigure], variance: list[float | None]) -> charts.Option:
+def _bars(name: str, page: EnpiPage, variance: list[float | None]) -> charts.Option:
     data: list[Any] = []
-    for month, value in zip(months, variance, strict=True):
+    for month, value in zip(page.months, variance, strict=True):
         if value is None or month.figure is None:
             data.append(None)
             continue
         color = _COLUMN["bar"] if value > 0 else _COLUMN["good"]
-        if month.figure.provisional:
-            color = _COLUMN["open"]  # no light until the period closes
+        if month.figure.running(page.site.today):
+            color = _COLUMN["open"]  # no light while the month runs
         data.append({
             "value": value, "itemStyle": {"color": color},
-            "label": charts.label("top" if value > 0 else "bottom", formatter=change(value)),
+            "label": {"position": "top" if value > 0 else "bottom", "formatter": change(value)},
         })  # fmt: skip
     return {"type": "bar", "name": name, "data": data, "xAxisIndex": 1, "yAxisIndex": 1,
-            "barWidth": 16, "silent": True, "emphasis": {"disabled": True}}  # fmt: skip
+            "barWidth": 16, "silent": True, "emphasis": {"disabled": True},
+            "label": charts.label("top")}  # fmt: skip
 
 
 def _coverage(month: MonthFigure) -> Any:

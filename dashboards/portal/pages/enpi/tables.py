@@ -72,7 +72,12 @@ def judgements(language: Language, page: EnpiPage) -> Safe:
         name = pick(language, "累计进度", "cumulative progress")
         rows.append(_fact(name, said, "cumulative-progress"))
     verdict = join(
-        judgement(language, figure.status, provisional=figure.provisional),
+        judgement(
+            language,
+            figure.status,
+            provisional=figure.provisional,
+            running=figure.running(page.site.today),
+        ),
         estimated(language, figure.estimated_share),
         synthetic(language, figure.synthetic_energy, figure.synthetic_output),
     )
@@ -142,7 +147,7 @@ def path_table(language: Language, page: EnpiPage) -> Safe:
         if step.base:
             mark = pick(language, "基期", "base")
         elif figure is not None and step.closed:
-            mark = judgement(language, figure.status, provisional=figure.provisional)
+            mark = judgement(language, figure.status, provisional=figure.provisional, running=False)
         rows.append(
             tag(
                 "tr",
@@ -185,9 +190,10 @@ def days_table(language: Language, page: EnpiPage) -> Safe:
     return _figures_table(language, pick(language, "日", "Day"), rows)
 
 
-def _figures_table(language: Language, first: str, rows: list[Safe]) -> Safe:
-    head = [
-        (first, ""),
+def _figures_table(language: Language, first: str, rows: list[list[Safe | None]]) -> Safe:
+    """Put rows under heads; a column without any value is left out (days have no target)."""
+    heads = [
+        (first, None),
         (pick(language, "能耗", "Energy"), "num"),
         (pick(language, "产量", "Output"), "num"),
         (pick(language, "单耗", "Per unit"), "num"),
@@ -195,29 +201,23 @@ def _figures_table(language: Language, first: str, rows: list[Safe]) -> Safe:
         (pick(language, "对目标", "vs target"), "num"),
         (pick(language, "基期", "Base"), "num"),
         (pick(language, "覆盖率", "Coverage"), "num"),
-        (pick(language, "说明", "Note"), ""),
+        (pick(language, "说明", "Note"), None),
     ]
-    cells = [tag("th", name, cls=style or None) for name, style in head]
-    return tag("table", tag("thead", tag("tr", *cells)), tag("tbody", *rows))
+    used = [i for i in range(len(heads)) if any(row[i] is not None for row in rows)]
+    head = [tag("th", heads[i][0], cls=heads[i][1]) for i in used]
+    dash = tag("td", DASH, cls="num")
+    body = [tag("tr", *(dash if row[i] is None else row[i] for i in used)) for row in rows]
+    return tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), cls="wide")
 
 
 def _row(
     language: Language, page: EnpiPage, name: Safe, figure: EnpiFigure, base: float | None
-) -> Safe:
+) -> list[Safe | None]:
     unit = figure.energy_unit, figure.output_unit
     base = figure.base_intensity if figure.base_intensity is not None else base
-    note: list[str | None] = []
-    if figure.withheld_code is not None:
-        said = reason(language, figure.withheld_code, figure, page.indicator.coverage_limit)
-        what = action(language, figure.withheld_code)
-        note.append(said if what is None else f"{said} · {what}")
-    note.append(estimated(language, figure.estimated_share))
-    if figure.provisional:
-        note.append(tag("span", pick(language, "暂定", "provisional"), cls="mark"))
     held = tag("b", pick(language, "暂缓", "withheld"), cls="unknown-text")
     shown = held if figure.intensity is None else intensity(figure.intensity, *unit).value
-    return tag(
-        "tr",
+    return [
         tag("th", name, scope="row"),
         _num(None if figure.energy is None else energy(language, figure.energy, unit[0])),
         _num(None if figure.output is None else quantity(figure.output, unit[1])),
@@ -226,13 +226,26 @@ def _row(
         _num(None if figure.to_target is None else change(figure.to_target)),
         _num(_level(base, unit)),
         _num(None if figure.coverage is None else share(figure.coverage)),
-        tag("td", join(*note, by=" "), cls="note"),
-    )
+        tag("td", _notes(language, page, figure), cls="note"),
+    ]
+
+
+def _notes(language: Language, page: EnpiPage, figure: EnpiFigure) -> Safe:
+    note: list[str | None] = []
+    if figure.withheld_code is not None:
+        said = reason(language, figure.withheld_code, figure, page.indicator.coverage_limit)
+        what = action(language, figure.withheld_code)
+        note.append(said if what is None else f"{said} · {what}")
+    note.append(estimated(language, figure.estimated_share))
+    note.append(synthetic(language, figure.synthetic_energy, figure.synthetic_output))
+    if figure.running(page.site.today):
+        note.append(tag("span", pick(language, "进行中", "running"), cls="mark"))
+    return join(*note, by=" ")
 
 
 def _level(value: float | None, unit: tuple[str, str]) -> str | None:
     return None if value is None else intensity(value, *unit).value
 
 
-def _num(text: object | None) -> Safe:
-    return tag("td", DASH if text is None else str(text), cls="num")
+def _num(text: object | None) -> Safe | None:
+    return None if text is None else tag("td", str(text), cls="num")

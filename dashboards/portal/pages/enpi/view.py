@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nicegui import events, ui
 
-from dashboards.portal.markup import Safe, join, tag
+from dashboards.portal.markup import Safe, join, plain, tag
 from dashboards.portal.pages.enpi import tables
 from dashboards.portal.pages.enpi.chart import monthly_option
 from dashboards.portal.pages.enpi.model import EnpiPage
@@ -65,8 +65,11 @@ def _months(language: Language, page: EnpiPage, unit: str) -> None:
         )
 
     chart = ui.echart(monthly_option(language, page), on_point_click=follow, renderer="svg")
-    spoken = join(opening(language, page))
-    chart.classes("chart month-chart").props(f'role=img aria-label="{_plain(spoken)}"')
+    flat = (
+        " flat" if all(m.figure is None or m.figure.to_target is None for m in page.months) else ""
+    )
+    chart.classes(f"chart month-chart{flat}")
+    chart.props.update({"role": "img", "aria-label": plain(opening(language, page))})
     block(table_view(language, tables.months_table(language, page)))
 
 
@@ -97,14 +100,3 @@ def _days(language: Language, page: EnpiPage) -> None:
              "The monthly ones stand above under Table."),
         )
     )  # fmt: skip
-
-
-def _plain(markup: Safe) -> str:
-    """Return the words of a sentence without its elements, for screen readers."""
-    text, inside = "", False
-    for char in markup:
-        if char in "<>":
-            inside = char == "<"
-        elif not inside and char != '"':
-            text += char
-    return text

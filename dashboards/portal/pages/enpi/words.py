@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.portal.figures import EnpiFigure
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.enpi.model import EnpiPage
-from dashboards.portal.state import status_word
+from dashboards.portal.state import not_final, status_word
 from dashboards.portal.text import (
     Language,
     change,
@@ -56,12 +56,10 @@ def opening(language: Language, page: EnpiPage) -> Safe:
             pick(language, "，不作判定。", ", so there is no verdict."),
         )  # fmt: skip
     # A progress at or above 1 is at or below the target, and the words must say the same.
-    tone = "" if figure.provisional else _TONE.get(figure.status, "")
+    today = page.site.today
+    tone = "" if figure.running(today) else _TONE.get(figure.status, "")
     distance = tag("b", _distance(language, figure.to_target), cls=f"{tone}-text" if tone else None)
     verdict = tag("b", status_word(language, figure.status), cls=f"{tone}-text" if tone else None)
-    tail = ""
-    if figure.provisional:
-        tail = pick(language, "（年度未结束，暂定）", " (provisional until the year closes)")
     return join(
         start,
         pick(language, "，比同月份目标", ", "),
@@ -70,7 +68,7 @@ def opening(language: Language, page: EnpiPage) -> Safe:
         tag("b", progress(figure.progress_ratio)),
         pick(language, "，", ": "),
         verdict,
-        tail,
+        not_final(language, figure, today),
         pick(language, "。", "."),
         _left_out(language, page),
     )
@@ -100,8 +98,10 @@ def _distance(language: Language, ratio: float) -> str:
 def span_words(language: Language, figure: EnpiFigure) -> str:
     """Name the part of the year: 1–9月, Jan–Sep; with a day where the month is not over."""
     last = figure.last_day
-    if (figure.period_to.day == 1) is False:
+    if figure.period_to.day != 1:
         return pick(language, f"1月1日–{day_short('zh', last)}", f"1 Jan–{day_short('en', last)}")
+    if last.month == 12:
+        return pick(language, "全年", "whole year")
     if last.month == 1:
         return month_short(language, last)
     return pick(language, f"1–{last.month}月", f"Jan–{month_short('en', last)}")

@@ -75,7 +75,9 @@ def _alert(language: Language, item: Alert, zone: zoneinfo.ZoneInfo) -> Safe:
         language, "低于", "below"
     )  # fmt: skip
     unit = item.unit or ""
-    rule = f"{sign} {number(item.threshold, 0 if item.threshold % 1 == 0 else 2)} {unit}".rstrip()
+    limit = pick(language, "限值", "limit")
+    stated = number(item.threshold, 0 if item.threshold % 1 == 0 else 2)
+    rule = f"{limit} {sign} {stated} {unit}".rstrip()
     if item.state is None:
         word = pick(language, "尚未评估", "not evaluated yet")
     else:
@@ -126,7 +128,11 @@ def _gateway(language: Language, item: Gateway, state: LiveState, zone: zoneinfo
         facts[0] = pick(language, f"{moment}起离线", f"offline since {moment}")
     if item.units_down:
         facts.append(
-            pick(language, f"{item.units_down}块表无应答", f"{item.units_down} meter{'' if item.units_down == 1 else 's'} silent")
+            pick(
+                language,
+                f"{item.units_down}块表无应答",
+                f"{item.units_down} meter{'' if item.units_down == 1 else 's'} silent",
+            )
         )
     if item.last_reading_ts is not None:
         old = age(language, max(0.0, (state.now - item.last_reading_ts).total_seconds()))

@@ -65,7 +65,7 @@ def _intensity_cell(language: Language, page: Overview) -> Safe:
     if page.indicator is not None:
         title = page.indicator.name(language)
     if figure is None:
-        return _cell(language, "intensity", title, None, None)
+        return _cell(language, "intensity", title, None, _later(language, page))
     if figure.intensity is None:
         limit = page.indicator.coverage_limit if page.indicator is not None else None
         why = withheld(language, figure.withheld_code or figure.status, figure, limit)
@@ -88,6 +88,14 @@ def _intensity_cell(language: Language, page: Overview) -> Safe:
     )  # fmt: skip
 
 
+def _later(language: Language, page: Overview) -> Safe | None:
+    """Say of a running day that its judged figures come when it is over."""
+    if not page.in_progress:
+        return None
+    text = pick(language, "当天结束后计算", "computed when the day is over")
+    return tag("span", text, cls="reference")
+
+
 def _energy_cells(language: Language, page: Overview) -> list[Safe]:
     figure, meters = page.figure, page.electricity
     cells = []
@@ -102,10 +110,14 @@ def _energy_cells(language: Language, page: Overview) -> list[Safe]:
             shown = energy(language, figure.energy, figure.energy_unit)
             if coal_unit and figure.energy_tce is not None:
                 shown = coal(language, figure.energy_tce)
-            mark = None if figure.factor_verified else tag(
+            unverified = tag(
                 "span", pick(language, "未核", "unverified"), cls="mark",
                 title=pick(language, "折标系数未核", "the coefficient is not verified"),
             )  # fmt: skip
+            mark = join(
+                synthetic(language, figure.synthetic_energy),
+                None if figure.factor_verified else unverified,
+            )
             cells.append(_cell(language, "energy", title, shown, scheme, mark))
     if meters is not None:
         title = pick(language, "用电量", "Electricity")
@@ -118,7 +130,10 @@ def _energy_cells(language: Language, page: Overview) -> list[Safe]:
             said = pick(language, f"平均 {power(mean)}", f"mean {power(mean)}")
             if page.in_progress:
                 said = pick(language, "进行中", "still running")
-            mark = estimated(language, meters.estimated_share)
+            made = tag("span", pick(language, "模拟", "simulated"), cls="mark")
+            mark = join(
+                estimated(language, meters.estimated_share), made if meters.simulated else None
+            )
             shown = electricity(language, meters.amount_kwh)
             cells.append(_cell(language, "electricity", title, shown, said, mark))
     return cells
@@ -129,7 +144,9 @@ def _output_cell(language: Language, page: Overview) -> Safe:
     title = pick(language, "产量", "Output")
     if figure is None or figure.output is None:
         code = figure.withheld_code if figure is not None else None
-        why = withheld(language, code, figure) if code == "output_missing" else None
+        why = _later(language, page)
+        if code == "output_missing":
+            why = withheld(language, code, figure)
         return _cell(language, "output", title, None, why)
     product = page.indicator.product(language) if page.indicator is not None else ""
     mark = synthetic(language, figure.synthetic_output)

@@ -106,7 +106,8 @@ def _load(language: Language, page: Overview, load: Load, numbers: dict[int, str
         )  # fmt: skip
         return
     chart = ui.echart(load_option(language, page, numbers), renderer="svg")
-    chart.classes("chart load-chart").props(f'role=img aria-label="{_spoken(language, load)}"')
+    chart.classes("chart load-chart")
+    chart.props.update({"role": "img", "aria-label": _spoken(language, load)})
     block(table_view(language, _load_table(language, load)))
 
 
@@ -116,7 +117,7 @@ def load_option(language: Language, page: Overview, numbers: dict[int, str]) -> 
     assert load is not None  # asked only where there is one
     solid, dashed, spans = _runs(load)
     top = max((i.kw for i in load.intervals), default=0.0)
-    _, high, step = charts.nice_range([0.0, top])
+    high, step = charts.range_from_zero(top)
     veils = [(a, b, "") for a, b in spans]
     veils += [(a, b, pick(language, "无数据", "no data")) for a, b in load.missing]
     begin = page.site.midnight(page.period_from)

@@ -73,7 +73,7 @@ def _period_sentence(language: Language, page: Overview) -> Safe:
         return join(start, pick(language, "。", ". "))
     distance = figure.intensity / reference - 1.0
     tone = ""
-    if not page.in_progress and page.kind == "month" and not figure.provisional:
+    if page.kind == "month" and not figure.running(page.site.today):
         tone = f"{_TONE.get(figure.status, 'plain')}-text"
     which = pick(language, "同月份目标", "the month's target")
     return join(
@@ -100,9 +100,12 @@ def _year_sentence(language: Language, page: Overview) -> Safe | None:
         return join(
             upto, tag("b", stated), pick(language, "，", ", "), word, pick(language, "。", ".")
         )
-    tone = "" if year.provisional else f"{_TONE.get(year.status, 'plain')}-text"
+    running = year.running(page.site.today)
+    tone = "" if running else f"{_TONE.get(year.status, 'plain')}-text"
     word = status_word(language, year.status)
-    tail = pick(language, "（暂定）", " (provisional)") if year.provisional else ""
+    tail = ""
+    if running or year.provisional:
+        tail = pick(language, "（暂定）", " (provisional)")
     return join(
         upto,
         tag("b", stated),
