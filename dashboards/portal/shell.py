@@ -155,7 +155,12 @@ def _top(shown: Frame, language: Language) -> Safe:
     complete = None
     if shown.completeness is not None:
         stated = share(shown.completeness)
-        complete = tag("span", pick(language, "完整率 ", "Completeness "), tag("b", stated))
+        complete = tag(
+            "span",
+            pick(language, "完整率 ", "Completeness "),
+            tag("b", stated),
+            cls="completeness",
+        )
     themes = pick(language, "切换深浅色", "light or dark")
     return join(
         _period(shown.period, language),

@@ -164,7 +164,7 @@ def test_a_click_anywhere_in_a_months_column_leads_to_its_days(visit: Any) -> No
     page = visit("/s/steel/enpi/electricity-per-tonne?t=2025")
     box = page.locator(".month-chart").bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + 52 + (box["width"] - 62) * 8.5 / 12, box["y"] + 180)
+    page.mouse.click(box["x"] + 62 + (box["width"] - 72) * 8.5 / 12, box["y"] + 180)
     page.wait_for_url("**month=2025-09")
     expect(page.locator("#days")).to_be_visible()
 

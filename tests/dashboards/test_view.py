@@ -153,6 +153,18 @@ def test_the_overview_sentence(connection: Connection) -> None:
     assert "4.6% below" in words(overview_opening("en", overview(connection, "glycerine")))
 
 
+def test_a_closed_day_is_not_blamed_for_its_intensity(connection: Connection) -> None:
+    page = overview(connection, "steel")
+    assert page.figure is not None
+    closed = replace(page, figure=replace(page.figure, output=0.03, intensity=1160.2))
+    said = words(overview_opening("zh", closed))
+    assert said.startswith(
+        "2025年9月13日只产出0.030 t型钢（合成产量），用能多为停产底数，不与目标比较。"
+    )
+    assert "%" not in said
+    assert "产量过少，不比较" in parts.figures_row("zh", closed)
+
+
 def test_unknown_findings_are_shown_as_they_are(connection: Connection) -> None:
     page = overview(connection, "steel")
     listed = parts.findings("zh", page, {1: "①"})

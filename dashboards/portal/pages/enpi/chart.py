@@ -42,8 +42,8 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
     above = pick(language, "对目标", "vs target")
     option = charts.base_option(
         grid=[
-            {"left": 52, "right": 10, "top": 22, "height": 200, "outerBoundsMode": "none"},
-            {"left": 52, "right": 10, "top": 262, "outerBoundsMode": "none",
+            {"left": 62, "right": 10, "top": 22, "height": 200, "outerBoundsMode": "none"},
+            {"left": 62, "right": 10, "top": 262, "outerBoundsMode": "none",
              "height": 74 if judged else 1},
         ],
         xAxis=[
@@ -55,9 +55,9 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
             charts.category_axis(
                 [_coverage(m) for m in months], gridIndex=1, position="bottom",
                 axisLine={"show": False, "onZero": False},
-                name=pick(language, "覆盖率", "coverage"), nameLocation="start",
+                name=pick(language, "覆盖率", "coverage"), nameLocation="start", nameGap=6,
                 nameTextStyle={
-                    **charts.AXIS_LABEL, "verticalAlign": "top", "padding": [8, 0, 0, 0],
+                    **charts.AXIS_LABEL, "verticalAlign": "top", "padding": [8, 6, 0, 0],
                 },
             ),
         ],
@@ -67,7 +67,8 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
              "axisLabel": {"show": False}, "splitLine": {"show": False},
              "axisLine": {"show": False}, "name": above if judged else "",
              "nameLocation": "middle",
-             "nameRotate": 0, "nameGap": 26, "nameTextStyle": charts.AXIS_LABEL},
+             "nameRotate": 0, "nameGap": 12,
+             "nameTextStyle": {**charts.AXIS_LABEL, "align": "right"}},
         ],
         tooltip=charts.tooltip(**{":formatter": _tip(language, page)}),
         series=[
@@ -83,13 +84,15 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
              "cursor": "pointer", "emphasis": {"disabled": True}, "tooltip": {"show": False}},
         ],
     )  # fmt: skip
+    small = {"fontSize": 9}
     digits: list[Any] = [str(m.month.month) for m in months]
     return charts.with_phone(
         option,
-        {"grid": [{"left": 34, "right": 4}, {"left": 34, "right": 4}],
-         "xAxis": [{"data": digits}, {}, {"axisLabel": {"fontSize": 9}}],
+        {"grid": [{"left": 46, "right": 4}, {"left": 46, "right": 4}],
+         "xAxis": [{"data": digits}, {}, {"axisLabel": small, "nameTextStyle": small}],
+         "yAxis": [{}, {"nameTextStyle": small}],
          # A column is as wide as a number: smaller labels, and 暂缓 is left to its hollow dot.
-         "series": [{}, {}, {"label": {"fontSize": 9}}, {"label": {"formatter": "◌"}}, {},
+         "series": [{}, {}, {"label": {"fontSize": 9}}, {"label": {"formatter": " "}}, {},
                     {"label": {"fontSize": 8}}]},
     )  # fmt: skip
 
@@ -161,7 +164,7 @@ def _withheld_dots(name: str, held: list[float | None]) -> charts.Option:
         "silent": True, "z": 5, "emphasis": {"disabled": True},
         "itemStyle": {"color": "var(--surface)", "borderColor": "var(--unknown)",
                       "borderWidth": 1.4, "borderType": "dashed"},
-        "label": charts.label("bottom", "var(--ink2)", formatter=f"◌ {name}"),
+        "label": charts.label("bottom", "var(--ink2)", formatter=name),
     }  # fmt: skip
 
 

@@ -89,8 +89,8 @@ def judgements(language: Language, page: EnpiPage) -> Safe:
                  "The distance is within measuring uncertainty.")
         )  # fmt: skip
     if page.target is not None:
-        notes.append(target_class_note(language, page.target.target_class) + pick(
-            language, "。", "."))  # fmt: skip
+        whose = target_class_note(language, page.target.target_class)
+        notes.append(pick(language, f"{whose}。", f"{whose[:1].upper()}{whose[1:]}."))
     if figure.progress_ratio is not None:
         notes.append(
             pick(
@@ -142,7 +142,9 @@ def path_table(language: Language, page: EnpiPage) -> Safe:
         if figure is not None and figure.intensity is not None and step.closed:
             reached = intensity(figure.intensity, *unit).value
         elif figure is not None:
-            reached = pick(language, "进行中", "running")
+            reached = pick(language, "不完整", "incomplete")
+            if figure.running(page.site.today):
+                reached = pick(language, "进行中", "running")
         mark: str = DASH
         if step.base:
             mark = pick(language, "基期", "base")

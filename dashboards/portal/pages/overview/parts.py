@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview.model import Overview
-from dashboards.portal.pages.overview.words import finding_name, finding_span
+from dashboards.portal.pages.overview.words import comparable, finding_name, finding_span
 from dashboards.portal.state import estimated, severity, synthetic, withheld
 from dashboards.portal.text import (
     Figure,
@@ -74,7 +74,10 @@ def _intensity_cell(language: Language, page: Overview) -> Safe:
     said = pick(language, "没有目标可比", "no target to compare with")
     if target:
         stated = intensity(target, figure.energy_unit, figure.output_unit).value
-        distance = change(figure.intensity / target - 1.0)
+        ratio = figure.intensity / target - 1.0
+        distance = change(ratio)
+        if not comparable(ratio):
+            distance = pick(language, "产量过少，不比较", "too little output to compare")
         said = pick(
             language, f"月目标 {stated}，{distance}", f"month's target {stated}, {distance}"
         )

@@ -19,9 +19,17 @@ from dashboards.portal.text import (
     month_short,
     pick,
     progress,
+    quantity,
 )
 
-__all__ = ["finding_name", "finding_span", "opening", "period_name", "quality_word"]
+__all__ = [
+    "comparable",
+    "finding_name",
+    "finding_span",
+    "opening",
+    "period_name",
+    "quality_word",
+]
 
 _TONE = {"on_track": "good", "slow": "warn", "behind": "bad"}
 _FINDINGS = {
@@ -72,6 +80,17 @@ def _period_sentence(language: Language, page: Overview) -> Safe:
     if reference is None:
         return join(start, pick(language, "。", ". "))
     distance = figure.intensity / reference - 1.0
+    if not comparable(distance) and figure.output is not None:
+        made = tag("b", str(quantity(figure.output, figure.output_unit)))
+        return join(
+            pick(language, f"{when}只产出", f"{when}: only "),
+            made,
+            pick(
+                language,
+                f"{product}，用能多为停产底数，不与目标比较。",
+                f" of {product[:1].lower() + product[1:]}; mostly closed-hours load, not compared. ",
+            ),
+        )
     tone = ""
     if page.kind == "month" and not figure.running(page.site.today):
         tone = f"{_TONE.get(figure.status, 'plain')}-text"
@@ -116,6 +135,14 @@ def _year_sentence(language: Language, page: Overview) -> Safe | None:
         tail,
         pick(language, "。", "."),
     )
+
+
+def comparable(distance: float) -> bool:
+    """Whether a distance to the target says something about efficiency.
+
+    A day with hardly any output uses its closed-hours load: "+9,970 %" would blame the wrong thing.
+    """
+    return distance <= 1.0
 
 
 def _reference(page: Overview) -> float | None:
