@@ -15,24 +15,23 @@ import psycopg
 import pytest
 
 from analytics.engine import run_once
-from enpilot.database import connect, migrate
-from enpilot.demo.database import embedded_database
+from enpilot.database import connect
 from enpilot.plant import load_plant
 from ingest.imports.energy import import_energy
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
 from tests.dashboards.steel_figures import BASE_YEAR, YEAR, put_figures
+from tests.services.postgres import DatabaseServer
 
 _PLANTS = Path(__file__).parents[2] / "enpilot" / "demo" / "plants"
 
 
 @pytest.fixture(scope="session")
-def portal_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def portal_database(
+    postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("portal")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o711)  # started by root, the database runs as another user
-    with embedded_database(folder / "database") as url:
-        migrate(url)
+    with postgres_server.database() as url:
         steel = folder / "steel.toml"
         text = (_PLANTS / "steel.toml").read_text("utf-8")
         for name, value in {

@@ -39,7 +39,7 @@ async def test_a_page_cannot_write(portal_database: str) -> None:
 
 async def test_an_unreachable_server_is_named_without_its_password() -> None:
     reader = Reader("postgresql://nobody:secret@127.0.0.1:1/none")
-    with pytest.raises(DatabaseUnavailableError, match="127.0.0.1:1") as caught:
+    with pytest.raises(DatabaseUnavailableError, match=r"127\.0\.0\.1:1") as caught:
         await reader.read(_backend)
     assert "secret" not in str(caught.value)
 
@@ -48,13 +48,19 @@ async def test_one_task_serves_all_who_watch_and_forgets_who_left(portal_databas
     reader = Reader(portal_database)
     task = LiveTask(reader)
     seen: list[LiveState] = []
+    twice = asyncio.Event()
     left: list[LiveState] = []
-    task.watch(1, seen.append, lambda: True)
+
+    def show(state: LiveState) -> None:
+        seen.append(state)
+        if len(seen) == 2:
+            twice.set()
+
+    task.watch(1, show, lambda: True)
     task.watch(1, left.append, lambda: False)
     task.start()
     async with asyncio.timeout(10):
-        while len(seen) < 2:
-            await asyncio.sleep(0.05)
+        await twice.wait()
     await task.close()
     reader.close()
     assert left == []

@@ -57,7 +57,7 @@ def test_the_verdict_is_coloured_only_once_the_year_is_over(
 def test_an_internal_target_says_that_it_carries_no_official_light(connection: Connection) -> None:
     page = enpi(connection, "steel")
     assert "内部目标，不作官方晴雨表" in tables.judgements("zh", page)
-    assert "internal target, no official light" in tables.judgements("en", page)
+    assert "Internal target, no official light" in tables.judgements("en", page)
     assert page.target is not None
     official = replace(page, target=replace(page.target, target_class="official"))
     assert "官方目标" in tables.judgements("zh", official)

@@ -74,7 +74,7 @@ def _period_sentence(language: Language, page: Overview) -> Safe:
     start = join(
         pick(language, f"{when}每单位{product}用能", f"{when}: "),
         stated,
-        pick(language, "", f" of {product[:1].lower() + product[1:]}"),
+        pick(language, "", f" of {_inside(product)}"),
     )
     reference = _reference(page)
     if reference is None:
@@ -88,7 +88,7 @@ def _period_sentence(language: Language, page: Overview) -> Safe:
             pick(
                 language,
                 f"{product}，用能多为停产底数，不与目标比较。",
-                f" of {product[:1].lower() + product[1:]}; mostly closed-hours load, not compared. ",
+                f" of {_inside(product)}; mostly closed-hours load, not compared. ",
             ),
         )
     tone = ""
@@ -135,6 +135,11 @@ def _year_sentence(language: Language, page: Overview) -> Safe | None:
         tail,
         pick(language, "。", "."),
     )
+
+
+def _inside(name: str) -> str:
+    """Return an English name as it stands within a sentence."""
+    return name[:1].lower() + name[1:]
 
 
 def comparable(distance: float) -> bool:
