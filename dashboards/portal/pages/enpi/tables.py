@@ -80,6 +80,7 @@ def judgements(language: Language, page: EnpiPage) -> Safe:
         ),
         estimated(language, figure.estimated_share),
         synthetic(language, figure.synthetic_energy, figure.synthetic_output),
+        by=" ",  # where a narrow column may break the line
     )
     rows.insert(0, _fact(pick(language, "判定", "verdict"), verdict, "verdict"))
     notes = []
