@@ -1,0 +1,195 @@
+"""What changes by the second: power, alerts, gateways. Read once for all open pages.
+
+One task for the application reads each site that someone looks at, about once a second, and hands
+the state to the pages that show it; pages have no timers of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import psycopg
+import structlog
+from psycopg.rows import class_row
+
+from dashboards.portal.database import Reader
+from enpilot.errors import EnpilotError
+
+__all__ = ["Alert", "Gateway", "LiveState", "LiveTask", "Power", "load_live"]
+
+_log = structlog.get_logger(__name__)
+_EVERY_S = 1.0
+
+
+class Power(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest active power of one point."""
+
+    point: str
+    name_zh: str
+    name_en: str
+    at: dt.datetime
+    value: float | None  # [unit]
+    unit: str
+    quality: int  # low byte 0 is good
+    period_s: int | None
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule and the state it is in."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    severity: str
+    comparison: str
+    threshold: float  # [unit]
+    unit: str | None
+    state: str | None  # None: never evaluated
+    since: dt.datetime | None
+    value: float | None  # [unit]
+    evaluated_at: dt.datetime | None
+
+
+class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+    """An edge agent and what it last said of itself."""
+
+    agent_id: str
+    simulated: bool
+    state: str | None  # None: never heard of
+    since: dt.datetime | None
+    held_readings: int | None
+    units_down: int | None
+    last_reading_ts: dt.datetime | None
+    readings_refused: int | None
+
+
+class LiveState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of a site that is shown as of this second."""
+
+    now: dt.datetime
+    power: list[Power]
+    alerts: list[Alert]
+    gateways: list[Gateway]
+
+
+def load_live(connection: psycopg.Connection[Any], site_id: int) -> LiveState:
+    """Read the live state of a site."""
+    row = connection.execute("SELECT now()").fetchone()
+    assert row is not None  # now() has one row
+    power = (
+        connection.cursor(row_factory=class_row(Power))
+        .execute(
+            "SELECT p.code AS point, r.name_zh, r.name_en, v.ts AS at, v.value, v.unit, v.quality,"
+            " (SELECT period_s FROM current_epoch e WHERE e.series_id = v.series_id"
+            "  AND e.valid_from <= v.ts ORDER BY e.valid_from DESC LIMIT 1) AS period_s"
+            " FROM latest_value v JOIN point p USING (point_id)"
+            " JOIN LATERAL (SELECT * FROM point_record r WHERE r.point_id = p.point_id"
+            "  AND r.superseded_commit_no IS NULL AND r.valid_from <= now()"
+            "  ORDER BY r.valid_from DESC LIMIT 1) r ON true"
+            " WHERE v.site_id = %s AND v.quantity = 'active_power' AND v.channel = 'total'"
+            " ORDER BY r.role <> 'boundary', p.code",
+            (site_id,),
+        )
+        .fetchall()
+    )
+    alerts = (
+        connection.cursor(row_factory=class_row(Alert))
+        .execute(
+            "SELECT a.code, r.name_zh, r.name_en, r.severity, r.comparison,"
+            " r.threshold::double precision AS threshold,"
+            " (SELECT unit FROM current_epoch e WHERE e.series_id = r.series_id"
+            "  ORDER BY e.valid_from DESC LIMIT 1) AS unit,"
+            " s.state, s.since, s.value, s.evaluated_at"
+            " FROM alert_rule a JOIN alert_rule_record r ON r.alert_rule_id = a.alert_rule_id"
+            "  AND r.superseded_commit_no IS NULL AND r.valid_from <= now()"
+            "  AND (r.valid_to IS NULL OR r.valid_to > now())"
+            " LEFT JOIN alert_state s ON s.alert_rule_id = a.alert_rule_id"
+            " WHERE a.site_id = %s"
+            " ORDER BY array_position(ARRAY['firing', 'pending', 'resolved', 'ok'], s.state),"
+            " array_position(ARRAY['fault', 'warning', 'note'], r.severity), s.since, a.code",
+            (site_id,),
+        )
+        .fetchall()
+    )
+    gateways = (
+        connection.cursor(row_factory=class_row(Gateway))
+        .execute(
+            "SELECT a.agent_id, a.simulated, s.state, s.since, s.held_readings, s.units_down,"
+            " c.last_reading_ts, c.readings_refused FROM agent a"
+            " LEFT JOIN agent_status s USING (agent_id) LEFT JOIN ingest_count c USING (agent_id)"
+            " WHERE a.site_id = %s ORDER BY a.agent_id",
+            (site_id,),
+        )
+        .fetchall()
+    )
+    return LiveState(now=row[0], power=power, alerts=alerts, gateways=gateways)
+
+
+@dataclass(slots=True, eq=False)
+class Watcher:
+    """A page that shows a site's live state."""
+
+    site_id: int
+    show: Callable[[LiveState], None]
+    alive: Callable[[], bool]
+
+
+@dataclass(slots=True)
+class LiveTask:
+    """Reads the live state for every watched site and hands it on, until closed."""
+
+    reader: Reader
+    _watchers: list[Watcher] = field(default_factory=list)
+    _task: asyncio.Task[None] | None = None
+    _down: bool = False
+
+    def watch(
+        self, site_id: int, show: Callable[[LiveState], None], alive: Callable[[], bool]
+    ) -> None:
+        """Call ``show`` with each new state for as long as ``alive`` says so."""
+        self._watchers.append(Watcher(site_id, show, alive))
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        self._task = asyncio.create_task(self._run(), name="portal live state")
+
+    async def close(self) -> None:
+        """Stop and wait until it has."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            try:
+                await self._once()
+            except (EnpilotError, psycopg.Error) as error:
+                if not self._down:  # once when it goes down, once when it comes back
+                    _log.warning("live state not readable", error=str(error))
+                self._down = True
+            else:
+                if self._down:
+                    _log.info("live state readable again")
+                self._down = False
+            await asyncio.sleep(max(0.1, _EVERY_S - (loop.time() - begun)))
+
+    async def _once(self) -> None:
+        self._watchers = [w for w in self._watchers if w.alive()]
+        by_site: dict[int, list[Watcher]] = defaultdict(list)
+        for watcher in self._watchers:
+            by_site[watcher.site_id].append(watcher)
+        for site_id, watchers in by_site.items():
+            state = await self.reader.read(lambda c, wanted=site_id: load_live(c, wanted))  # type: ignore[misc]  # a default binds the loop's value
+            for watcher in watchers:
+                if watcher.alive():
+                    watcher.show(state)

@@ -1,0 +1,1 @@
+"""One folder a page: filters (address), model (queries), words (sentences), view (elements)."""

@@ -1,0 +1,1 @@
+"""Performance: is the plant on its path, and how sure is that."""

@@ -1,0 +1,1 @@
+"""Overview: what happened on the last complete day, and what to do about it."""

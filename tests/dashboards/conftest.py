@@ -1,0 +1,105 @@
+"""One database for this folder: both demo plants, their figures, nothing else."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from analytics.engine import run_once
+from enpilot.database import connect
+from enpilot.plant import load_plant
+from ingest.imports.energy import import_energy
+from ingest.imports.output import import_output
+from ingest.imports.plant import import_plant
+from tests.dashboards.steel_figures import BASE_YEAR, YEAR, put_figures
+from tests.services.postgres import DatabaseServer
+
+_PLANTS = Path(__file__).parents[2] / "enpilot" / "demo" / "plants"
+
+
+@pytest.fixture(scope="session")
+def portal_database(
+    postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("portal")
+    with postgres_server.database() as url:
+        steel = folder / "steel.toml"
+        text = (_PLANTS / "steel.toml").read_text("utf-8")
+        for name, value in {
+            "base_year": BASE_YEAR, "year": YEAR, "end_year": YEAR + 4, "modbus_port": 1502
+        }.items():  # fmt: skip
+            text = text.replace(f"{{{name}}}", str(value))
+        steel.write_text(text, "utf-8")
+        with connect(url, "test", autocommit=True) as connection:
+            import_plant(connection, load_plant(steel), "test", "test")
+            glycerine = load_plant(_PLANTS / "glycerine.toml")
+            import_plant(connection, glycerine, "test", "test")
+            import_energy(connection, _PLANTS / "glycerine_energy.csv",
+                          _PLANTS / "glycerine_energy_mapping.toml", "test")  # fmt: skip
+            import_output(connection, _PLANTS / "glycerine_output.csv",
+                          _PLANTS / "glycerine_output_mapping.toml", "test")  # fmt: skip
+            while run_once(connection).did_anything:
+                pass
+            connection.execute("DELETE FROM enpi_period USING site WHERE site.code = 'steel'"
+                               " AND enpi_period.site_id = site.site_id")  # fmt: skip
+            connection.execute("DELETE FROM energy_period")
+            connection.execute("DELETE FROM computation USING site WHERE site.code = 'steel'"
+                               " AND computation.site_id = site.site_id")  # fmt: skip
+            put_figures(connection)
+        yield url
+
+
+@pytest.fixture
+def connection(portal_database: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    with connect(portal_database, "test", autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def portal(portal_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The portal as a user starts it; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("portal-process")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "enpilot", "portal", "run", "--port", str(port)],
+            env={"ENPILOT_DATABASE_URL": portal_database, "PATH": "/usr/bin:/bin",
+                 "PYTHONPATH": str(_PLANTS.parents[2])},
+            cwd=folder, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait(address, process)
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+                raise
+    assert [p.name for p in folder.iterdir()] == ["log"], "the portal wrote beside itself"
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the portal ended; see its log"
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:
+                assert answer.status == 200
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    raise AssertionError("the portal does not answer")

@@ -1,0 +1,67 @@
+"""The reader survives a lost connection and never lets a page write."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import psycopg
+import pytest
+
+from dashboards.portal.database import Reader
+from dashboards.portal.live import LiveState, LiveTask
+from enpilot.database import DatabaseUnavailableError
+
+
+def _backend(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_a_connection_that_died_is_replaced(
+    portal_database: str, connection: psycopg.Connection[Any]
+) -> None:
+    reader = Reader(portal_database)
+    first = await reader.read(_backend)
+    assert await reader.read(_backend) == first  # kept
+    connection.execute("SELECT pg_terminate_backend(%s, 5000)", (first,))
+    assert await reader.read(_backend) != first
+    reader.close()
+
+
+async def test_a_page_cannot_write(portal_database: str) -> None:
+    reader = Reader(portal_database)
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        await reader.read(lambda c: c.execute("DELETE FROM finding"))
+    reader.close()
+
+
+async def test_an_unreachable_server_is_named_without_its_password() -> None:
+    reader = Reader("postgresql://nobody:secret@127.0.0.1:1/none")
+    with pytest.raises(DatabaseUnavailableError, match=r"127\.0\.0\.1:1") as caught:
+        await reader.read(_backend)
+    assert "secret" not in str(caught.value)
+
+
+async def test_one_task_serves_all_who_watch_and_forgets_who_left(portal_database: str) -> None:
+    reader = Reader(portal_database)
+    task = LiveTask(reader)
+    seen: list[LiveState] = []
+    twice = asyncio.Event()
+    left: list[LiveState] = []
+
+    def show(state: LiveState) -> None:
+        seen.append(state)
+        if len(seen) == 2:
+            twice.set()
+
+    task.watch(1, show, lambda: True)
+    task.watch(1, left.append, lambda: False)
+    task.start()
+    async with asyncio.timeout(10):
+        await twice.wait()
+    await task.close()
+    reader.close()
+    assert left == []
+    assert seen[1].now > seen[0].now
