@@ -97,7 +97,7 @@ def test_pieces_start_anew_with_each_shift(scenario: Scenario) -> None:
     from edge_agent.simulator.meters import SimulatedUnit  # only here
 
     counter = SimulatedUnit(scenario, scenario.unit[2], scenario.load())
-    shift = dt.datetime(scenario.first_year, 3, 3, 8, tzinfo=ZONE).timestamp()
+    shift = dt.datetime(scenario.first_year, 3, 5, 16, tzinfo=ZONE).timestamp()
     last = counter.numbers(shift - 1)["pieces.good"]
     assert last > 10
     assert counter.numbers(shift + 60)["pieces.good"] < last
