@@ -38,14 +38,14 @@ def write_counts(
     *,
     period_s: int = 900,
     synthetic: bool = False,
-    **column: str,
+    **column: str | None,
 ) -> tuple[Path, Path]:
     """Write a CSV file of register counts and its mapping."""
     number = next(_numbers)
     table, mapping = folder / f"counts{number}.csv", folder / f"counts{number}.toml"
     lines = [f"{t.isoformat()},{c}" for t, c in zip(times, counts, strict=True)]
     table.write_text("\n".join(["ts,kwh", *lines]) + "\n", "utf-8")
-    said = {**COLUMN, **column}
+    said = {k: v for k, v in {**COLUMN, **column}.items() if v is not None}
     mapping.write_text(
         'site = "works"\nsource = "test"\n'
         f"period_s = {period_s}\n"
@@ -66,7 +66,7 @@ def import_counts(
     supersede: bool = False,
     period_s: int = 900,
     synthetic: bool = False,
-    **column: str,
+    **column: str | None,
 ) -> UUID:
     files = write_counts(folder, times, counts, period_s=period_s, synthetic=synthetic, **column)
     return import_files(url, *files, supersede=supersede).stream

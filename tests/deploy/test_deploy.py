@@ -1,0 +1,167 @@
+"""What an installation is given: settings load, commands exist, the broker keeps agents apart."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
+
+from analytics.settings import AlertSettings, AnalyzeSettings
+from edge_agent.settings import EdgeSettings
+from enpilot.settings import load_settings
+from ingest.settings import IngestSettings
+from tests.services.mosquitto import Broker, mosquitto_program, running_mosquitto
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("edge/agent.toml", EdgeSettings),
+        ("services/ingest.toml", IngestSettings),
+        ("services/analyze.toml", AnalyzeSettings),
+        ("services/alerts.toml", AlertSettings),
+    ],
+)
+def test_settings_files_load(file: str, kind: type) -> None:
+    loaded = load_settings(DEPLOY / file, kind)
+    text = (DEPLOY / file).read_text("utf-8")
+    # Shipped files are complete: every setting of the service can be seen in them.
+    for name in loaded.__struct_fields__:
+        if kind is EdgeSettings and name in {"mqtt", "uplink"}:
+            continue
+        assert re.search(rf"^(\[{name}\]|{name} =)", text, re.MULTILINE), name
+    assert "password =" not in text
+
+
+def test_every_command_in_compose_exists() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+    commands = [s["command"] for s in compose["services"].values() if "enpilot" in s["image"]]
+    assert len(commands) == 5
+    for command in commands:
+        words = [w for w in command[:2] if not w.startswith(("-", "/"))]
+        done = subprocess.run(
+            [sys.executable, "-m", "enpilot", *words, "--help"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (words, done.stderr)
+        options = [w for w in command if w.startswith("--")]
+        assert all(o in done.stdout for o in options), (words, options)
+
+
+def test_compose_names_files_that_are_there_and_no_password() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+    made_on_site = {"passwords", "boards", "provisioning"}
+    for service in compose["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("./") and Path(source).name not in made_on_site:
+                assert (DEPLOY / source).exists(), source
+        for name, value in (service.get("environment") or {}).items():
+            if "PASSWORD" in name:
+                assert str(value).startswith("${"), name
+
+
+def test_boards_are_rendered_for_provisioning(tmp_path: Path) -> None:
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-m", "enpilot", "grafana", "render", tmp_path], check=True,
+            capture_output=True,
+        )  # fmt: skip
+    source = yaml.safe_load((tmp_path / "provisioning/datasources/enpilot.yaml").read_text())
+    assert source["datasources"][0]["uid"] == "enpilot"
+    assert source["datasources"][0]["secureJsonData"]["password"].startswith("$")
+    boards = sorted((tmp_path / "boards").iterdir())
+    assert [b.name for b in boards] == ["enpilot-site.en.json", "enpilot-site.zh.json"]
+    for board in boards:
+        text = board.read_text("utf-8")
+        assert text.count('"rawSql"') == 6
+        assert "Asia/Shanghai" in text
+
+
+def test_the_systemd_unit_is_well_formed(tmp_path: Path) -> None:
+    unit = (DEPLOY / "edge/enpilot-edge.service").read_text("utf-8")
+    assert "RestartPreventExitStatus=2" in unit
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        return
+    # The program it starts is not on this machine; everything else must be right.
+    own = tmp_path / "enpilot-edge.service"
+    own.write_text(unit.replace("/opt/enpilot/bin/enpilot", sys.executable), "utf-8")
+    done = subprocess.run([analyze, "verify", own], capture_output=True, text=True, check=False)
+    assert str(own) not in done.stderr, done.stderr
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Broker]:
+    passwords, acl = tmp_path / "passwords", tmp_path / "acl"
+    passwords.touch(mode=0o600)
+    shutil.copy(DEPLOY / "mosquitto/acl", acl)
+    acl.chmod(0o600)
+    for user in ("ingest", "gw1", "gw2"):
+        subprocess.run(
+            [mosquitto_program("mosquitto_passwd"), "-b", passwords, user, f"{user}-secret"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    text = (DEPLOY / "mosquitto/mosquitto.conf").read_text("utf-8")
+    text = text.replace("listener 1883\n", "").replace("/mosquitto/config", str(tmp_path))
+    with running_mosquitto(tmp_path, text) as broker:
+        yield broker
+
+
+def test_the_broker_keeps_agents_apart(guarded: Broker) -> None:
+    heard: dict[str, list[str]] = {"ingest": [], "gw1": [], "gw2": []}
+    clients = {}
+    for user in heard:
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, user, userdata=user)
+        client.username_pw_set(user, f"{user}-secret")
+        client.on_message = lambda _c, who, m: heard[who].append(m.topic)
+        client.connect("127.0.0.1", guarded.port)
+        client.subscribe("enpilot/v1/#", 1)
+        client.loop_start()
+        clients[user] = client
+    try:
+        wanted = "enpilot/v1/gw1/data"
+        deadline = time.monotonic() + 15
+        while wanted not in heard["ingest"]:
+            assert time.monotonic() < deadline
+            clients["gw1"].publish(wanted, b"own", qos=1).wait_for_publish(5)
+            time.sleep(0.1)
+        clients["gw1"].publish("enpilot/v1/gw2/data", b"foreign", qos=1).wait_for_publish(5)
+        clients["gw1"].publish("enpilot/v1/gw1/receipt", b"forged", qos=1).wait_for_publish(5)
+        clients["ingest"].publish("enpilot/v1/gw1/receipt", b"real", qos=1).wait_for_publish(5)
+        clients["gw2"].publish("enpilot/v1/gw2/status", b"last", qos=1).wait_for_publish(5)
+        while "enpilot/v1/gw2/status" not in heard["ingest"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        for client in clients.values():
+            client.disconnect()
+            client.loop_stop()
+    assert set(heard["ingest"]) == {wanted, "enpilot/v1/gw2/status"}
+    assert heard["gw1"] == ["enpilot/v1/gw1/receipt"]
+    assert heard["gw2"] == []
+
+
+def test_nobody_comes_in_without_a_password(guarded: Broker) -> None:
+    refused: list[bool] = []
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, "nobody")
+    client.on_connect = lambda _c, _d, _f, reason, _p: refused.append(reason.is_failure)
+    client.connect("127.0.0.1", guarded.port)
+    client.loop_start()
+    deadline = time.monotonic() + 10
+    while not refused and time.monotonic() < deadline:
+        time.sleep(0.05)
+    client.disconnect()
+    client.loop_stop()
+    assert refused[:1] == [True]
