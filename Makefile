@@ -29,6 +29,9 @@ services:
 test: setup services lint
 	$(BIN)/pytest -n 2 $(ARGS)
 
+soak: setup services
+	ENPILOT_TEST_HISTORIES=20000 $(BIN)/pytest --timeout 3600 tests/analytics/test_counter_reference.py
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
