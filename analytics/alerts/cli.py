@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any, Final
 
 import apprise
 import cyclopts
@@ -16,7 +17,7 @@ import structlog
 from analytics.alerts.evaluate import evaluate
 from analytics.alerts.notify import Notifier, notify_pending
 from analytics.settings import AlertSettings
-from enpilot.database import DatabaseUnavailableError, connect, database_url
+from enpilot.database import database_url, run_connected
 from enpilot.errors import ConfigurationError, PermanentError
 from enpilot.logs import configure_logs
 from enpilot.settings import load_settings
@@ -25,6 +26,7 @@ __all__ = ["app"]
 
 app = cyclopts.App(name="alerts", help="Threshold rules and their messages.")
 _log = structlog.get_logger("alerts")
+_AFTER_FAILURE_S: Final = 30.0
 
 
 @app.command
@@ -45,29 +47,22 @@ def run(settings: Path | None = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     if not len(notifier):
         _log.warning("no address to send to: events are only kept", set=chosen.notify_variable)
-    down = unsent = False
     stale_after = dt.timedelta(seconds=chosen.stale_after_s)
-    while not stop.is_set():
-        try:
-            with connect(url, "alerts", autocommit=True) as connection:
-                if down:
-                    _log.info("database is back")
-                down = False
-                while not stop.is_set():
-                    evaluate(connection, dt.datetime.now(dt.UTC), stale_after)
-                    sent, failed = notify_pending(connection, notifier)
-                    if failed and not unsent:
-                        _log.warning("a message was not taken; it stays and is tried again")
-                    if sent and unsent:
-                        _log.info("messages go out again")
-                    unsent = bool(failed) or (unsent and not sent)
-                    # A dead webhook is not hammered.
-                    stop.wait(30.0 if failed else chosen.every_s)
-        except (psycopg.OperationalError, DatabaseUnavailableError) as error:
-            if not down:
-                _log.warning("database is away", error=str(error).splitlines()[0])
-            down = True
-            stop.wait(2.0)
+    unsent = False
+
+    def step(connection: psycopg.Connection[Any]) -> float:
+        nonlocal unsent
+        evaluate(connection, dt.datetime.now(dt.UTC), stale_after)
+        sent, failed = notify_pending(connection, notifier)
+        if failed and not unsent:
+            _log.warning("a message was not taken; it stays and is tried again")
+        if sent and unsent and not failed:
+            _log.info("messages go out again")
+        unsent = bool(failed) or (unsent and not sent)
+        # A dead webhook is not hammered.
+        return _AFTER_FAILURE_S if failed else chosen.every_s
+
+    run_connected(url, "alerts", stop, step)
 
 
 @app.command(name="test")

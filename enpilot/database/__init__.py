@@ -7,6 +7,7 @@ from enpilot.database.capabilities import Capabilities, read_capabilities
 from enpilot.database.commit_order import data_version, database_identity, draw_commit_no
 from enpilot.database.connection import DatabaseUnavailableError, connect, database_url
 from enpilot.database.migrate import MigrationStatus, migrate, migration_status
+from enpilot.database.service_loop import run_connected
 
 __all__ = [
     "Capabilities",
@@ -20,4 +21,5 @@ __all__ = [
     "migrate",
     "migration_status",
     "read_capabilities",
+    "run_connected",
 ]
