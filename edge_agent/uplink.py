@@ -12,6 +12,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import aiomqtt
 import msgspec
@@ -19,7 +20,7 @@ import structlog
 
 from edge_agent.outbox import HeldBatch, Outbox
 from edge_agent.settings import UplinkSettings
-from enpilot.settings import MqttSettings
+from enpilot.settings import MqttSettings, SettingsError
 from enpilot.wire import (
     WIRE_VERSION,
     DataMessage,
@@ -51,6 +52,7 @@ class Uplink:
         units_down: Callable[[], int],
     ) -> None:
         self._mqtt = mqtt
+        self._tls = _tls_context(mqtt.tls_ca_file)
         self._settings = settings
         self._outbox = outbox
         self._agent = agent
@@ -91,16 +93,13 @@ class Uplink:
             delay_s = min(delay_s * 2, _LAST_RECONNECT_S)
 
     def _client(self) -> aiomqtt.Client:
-        tls = None
-        if self._mqtt.tls_ca_file is not None:
-            tls = ssl.create_default_context(cafile=str(self._mqtt.tls_ca_file))
         return aiomqtt.Client(
             self._mqtt.host,
             self._mqtt.port,
             identifier=f"enpilot-edge-{self._agent}",
             username=self._mqtt.username,
             password=self._mqtt.password(),
-            tls_context=tls,
+            tls_context=self._tls,
             keepalive=self._mqtt.keepalive_s,
             timeout=self._settings.reply_timeout_s,
             max_concurrent_outgoing_calls=self._settings.window + 8,
@@ -225,3 +224,15 @@ class Uplink:
             stream=self._outbox.stream,
             units_down=self._units_down(),
         )
+
+
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext | None:
+    if ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:  # also what ssl raises for a file without certificates
+        raise SettingsError(
+            f"{ca_file}: no certificates of an authority can be read: {error} - at "
+            "`$.mqtt.tls_ca_file`"
+        ) from error
