@@ -7,6 +7,7 @@ the shared language (the names below are strings, resolved by cyclopts).
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import cyclopts
@@ -32,10 +33,18 @@ app.command("dashboards.grafana.cli:app", name="grafana")
 app.command("enpilot.demo.cli:app", name="demo")
 
 
-def main() -> None:
-    """Run the command line; a wrong setting is one line and exit code 2, never a traceback."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a wrong setting is one line and exit code 2, never a traceback.
+
+    Parameters
+    ----------
+    arguments
+        Words of the command; left out, those of the process.
+    """
     try:
-        app(exit_on_error=False, print_error=False)
+        app(
+            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
+        )
     except cyclopts.CycloptsError as error:
         _end(2, f"{_usage(error)} See: enpilot --help")
     except ConfigurationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -49,6 +50,15 @@ def refusal(payload: bytes) -> Refusal:
         decode_status(payload)
     assert "\n" not in str(caught.value)
     return caught.value.code
+
+
+def code_of(decode: Callable[[bytes], object], payload: bytes) -> Refusal | None:
+    """Return why a payload is refused; any other error than a WireError fails the test."""
+    try:
+        decode(payload)
+    except WireError as error:
+        return error.code
+    return None
 
 
 def data_message(batch: bytes, **envelope: Any) -> DataMessage:
@@ -261,10 +271,7 @@ def test_a_frame_that_announces_nothing_is_cut_off() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_a_wire_error(payload: bytes) -> None:
     for decode in (decode_birth, decode_data, decode_receipt, decode_status, decode_batch):
-        try:
-            decode(payload)
-        except WireError as error:
-            assert error.code in Refusal
+        assert code_of(decode, payload) in (None, Refusal.MALFORMED, Refusal.UNKNOWN_VERSION)
 
 
 json_values = st.recursive(
@@ -281,10 +288,8 @@ json_values = st.recursive(
 def test_a_wrong_value_anywhere_is_a_wire_error(key: str, value: Any) -> None:
     message = json.loads(encode(data_message(b'{"birth":"00","groups":[]}', previous="0197")))
     payload = json.dumps(message | {key: value}).encode()
-    try:
-        decode_batch(decode_data(payload).batch)
-    except WireError as error:
-        assert error.code in (Refusal.MALFORMED, Refusal.UNKNOWN_VERSION)
+    code = code_of(lambda p: decode_batch(decode_data(p).batch), payload)
+    assert code in (None, Refusal.MALFORMED, Refusal.UNKNOWN_VERSION)
 
 
 @pytest.mark.parametrize("number", [-1, INT64_MAX + 1, 10**30])
@@ -311,7 +316,8 @@ def test_a_topic_goes_both_ways(kind: str) -> None:
     "name",
     [
         "enpilot/v1/gw-1", "enpilot/v1/gw-1/data/x", "enpilot/v2/gw-1/data", "enpilot/v1//data",
-        "enpilot/v1/GW/data", "enpilot/v1/+/data", "enpilot/v1/gw-1/command", "/enpilot/v1/gw-1/data",
+        "enpilot/v1/GW/data", "enpilot/v1/+/data", "enpilot/v1/gw-1/command",
+        "/enpilot/v1/gw-1/data",
         "enpilot/v1/gw-1\n/data", "enpilot/v1/" + "a" * 64 + "/data", "",
     ],
 )  # fmt: skip
