@@ -13,11 +13,11 @@ from edge_agent.batcher import Batcher, FilledBatch
 from edge_agent.clock import Clock
 from edge_agent.line import ModbusTcpLine
 from edge_agent.outbox import Outbox
-from edge_agent.plan import ReadPlan
+from edge_agent.plan import ReadPlan, birth_bytes
 from edge_agent.poller import LinePoller, Sample
 from edge_agent.settings import EdgeSettings
 from edge_agent.uplink import Uplink
-from enpilot.wire import encode, sha256_hex
+from enpilot.wire import sha256_hex
 
 __all__ = ["run_agent"]
 
@@ -30,12 +30,13 @@ class _Agent:
 
     def __init__(self, settings: EdgeSettings, plan: ReadPlan) -> None:
         self._settings = settings
-        body = encode(plan.birth)
+        body = birth_bytes(plan.birth)
         self._birth = (sha256_hex(body), body)
         self._outbox = Outbox(settings.outbox, settings.agent)
         self._outbox.keep_birth(*self._birth)
         self._batcher = Batcher(self._birth[0], settings.batch_readings)
         self._full = asyncio.Event()
+        self._storing: asyncio.Future[int] | None = None
         clock = Clock()
         self._lines = [ModbusTcpLine(line) for line, _ in plan.lines]
         self._pollers = [
@@ -86,19 +87,25 @@ class _Agent:
     async def _store(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), self._settings.batch_s)
+                async with asyncio.timeout(self._settings.batch_s):
+                    await self._full.wait()
             self._full.clear()
             await self._cut()
 
     async def _cut(self) -> None:
-        batch: FilledBatch | None = self._batcher.cut()
-        if batch is None:
-            return
-        await asyncio.to_thread(
-            self._outbox.append,
-            self._birth[0], batch.body, batch.readings, batch.first_us, batch.last_us,
-        )  # fmt: skip
-        self._uplink.wake()
+        """Store what was collected; a stop in the middle loses nothing, since it waits here too."""
+        if self._storing is not None:
+            await self._storing
+        while (batch := self._batcher.cut()) is not None:
+            self._storing = asyncio.ensure_future(asyncio.to_thread(self._append, batch))
+            await asyncio.shield(self._storing)
+            self._storing = None
+            self._uplink.wake()
+
+    def _append(self, batch: FilledBatch) -> int:
+        return self._outbox.append(
+            self._birth[0], batch.body, batch.readings, batch.first_us, batch.last_us
+        )
 
     async def _forget(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Samples into batches: columns by group, at most so many seconds and readings each."""
+"""Samples into batches: columns by group, at most so many seconds, readings and bytes each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 
 from edge_agent.poller import Sample
-from enpilot.wire import Batch, GroupReadings, encode
+from enpilot.wire import MAX_WIRE_BYTES, Batch, GroupReadings, encode
 
 __all__ = ["Batcher", "FilledBatch"]
 
 _MAX_EXACT_INTEGER = 2**53
+# Plain, so that a batch also fits where compression is off; the rest is for the envelope.
+_MAX_BYTES = MAX_WIRE_BYTES - 1024
 
 
 class FilledBatch(msgspec.Struct, frozen=True):
@@ -47,19 +49,34 @@ class Batcher:
         return self._readings >= self._max_readings
 
     def cut(self) -> FilledBatch | None:
-        """Return what was collected as a batch, None if there is nothing."""
-        samples, self._samples = self._samples, []
-        readings, self._readings = self._readings, 0
-        if not samples:
+        """Return the oldest samples as a batch, None if there is nothing.
+
+        Call it until it returns None: what piles up while the disk is slow takes several batches.
+        """
+        count, readings = 0, 0
+        for sample in self._samples:
+            if count and readings + len(sample.values) > self._max_readings:
+                break
+            count, readings = count + 1, readings + len(sample.values)
+        if count == 0:
             return None
+        body = self._encode(self._samples[:count])
+        while len(body) > _MAX_BYTES and count > 1:
+            count //= 2
+            body = self._encode(self._samples[:count])
+        samples = self._samples[:count]
+        del self._samples[:count]
+        readings = sum(len(s.values) for s in samples)
+        self._readings -= readings
+        stamps = [s.ts_us for s in samples]
+        return FilledBatch(body, readings, min(stamps), max(stamps))
+
+    def _encode(self, samples: list[Sample]) -> bytes:
         by_group: dict[int, list[Sample]] = {}
         for sample in samples:
             by_group.setdefault(sample.group, []).append(sample)
-        batch = Batch(
-            birth=self._birth, groups=[_columns(g, rows) for g, rows in sorted(by_group.items())]
-        )
-        stamps = [s.ts_us for s in samples]
-        return FilledBatch(encode(batch), readings, min(stamps), max(stamps))
+        groups = [_columns(g, rows) for g, rows in sorted(by_group.items())]
+        return encode(Batch(birth=self._birth, groups=groups))
 
 
 def _columns(group: int, samples: list[Sample]) -> GroupReadings:

@@ -8,12 +8,10 @@ from pathlib import Path
 import cyclopts
 import msgspec
 
-from edge_agent.agent import run_agent
 from edge_agent.outbox import read_streams
-from edge_agent.plan import plan_for_agent
+from edge_agent.plan import birth_bytes, plan_for_agent
 from edge_agent.profile import load_profile, profile_codes
 from edge_agent.settings import EdgeSettings
-from edge_agent.simulator.cli import app as simulate
 from enpilot.logs import configure_logs
 from enpilot.plant import load_plant
 from enpilot.settings import load_settings
@@ -21,12 +19,15 @@ from enpilot.settings import load_settings
 __all__ = ["app"]
 
 app = cyclopts.App(name="edge", help="Read meters over Modbus and publish what they say.")
-app.command(simulate, name="simulate")
+app.command("edge_agent.simulator.cli:app", name="simulate")
 
 
 @app.command
 def run(settings: Path) -> None:
     """Poll, store and publish until stopped (SIGINT or SIGTERM)."""
+    # Only here: checking a plant file needs neither Modbus nor MQTT.
+    from edge_agent.agent import run_agent
+
     configure_logs()
     # pymodbus reports every timeout; the agent says once that a unit is down.
     logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -61,11 +62,11 @@ def outbox(settings: Path, *, json: bool = False) -> None:
 def check(plant: Path, *, agent: str | None = None) -> None:
     """Check a plant file and print what each agent would read."""
     described = load_plant(plant)
-    for item in described.agent:
-        if agent is not None and item.id != agent:
-            continue
-        plan = plan_for_agent(described, item.id, plant)
-        print(f"agent {item.id}: {plan.requests_per_scan} requests a scan")
+    for chosen in [a.id for a in described.agent] if agent is None else [agent]:
+        plan = plan_for_agent(described, chosen, plant)
+        birth = birth_bytes(plan.birth)
+        print(f"agent {chosen}: {plan.requests_per_scan} requests a scan, ", end="")
+        print(f"{sum(len(g.series) for g in plan.birth.groups)} series, {len(birth):,} bytes birth")
         for line, units in plan.lines:
             print(f"  line {line.code} {line.kind} {line.host}:{line.port}")
             for unit in units:

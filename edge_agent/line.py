@@ -10,6 +10,7 @@ import asyncio
 import structlog
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.constants import ExcCodes
 
 from edge_agent.errors import ReadError
 from edge_agent.plan import Block
@@ -61,8 +62,13 @@ class ModbusTcpLine:
                     Quality.NO_RESPONSE, f"line {self._line.code}, unit {unit}: {error}"
                 ) from error
         if reply.isError():
+            # A gateway answers for a unit that is silent behind it.
+            silent = reply.exception_code in (
+                ExcCodes.GATEWAY_PATH_UNAVIABLE,
+                ExcCodes.GATEWAY_NO_RESPONSE,
+            )
             raise ReadError(
-                Quality.EXCEPTION_REPLY,
+                Quality.NO_RESPONSE if silent else Quality.EXCEPTION_REPLY,
                 f"line {self._line.code}, unit {unit}, {block.function} {block.address:#06x}"
                 f"+{block.count}: {reply}",
             )

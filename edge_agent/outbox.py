@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -111,30 +112,61 @@ class Outbox:
         OutboxError
             If the file cannot be used or belongs to another agent.
         """
+        self._file = file
         self._lock = threading.Lock()
+        self._seq = 0
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise OutboxError(f"{file}: the outbox cannot be used: {error}") from error
+        try:
+            with self._use():
+                self._prepare(agent)
+                self.stream = self._open_stream()
+        except OutboxError:
+            self._db.close()
+            raise
+
+    def _prepare(self, agent: str) -> None:
+        # Looked at before anything is written, so that no other program's file is changed.
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master")}
+        if tables and not {"meta", "stream", "birth", "batch"} <= tables:
+            raise OutboxError(
+                f"{self._file}: this is another program's SQLite file: name another file"
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        # One transaction: a kill in the middle leaves all of it or nothing.
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         for name, wanted in (("version", _VERSION), ("agent", agent)):
             held = self._meta(name)
             if held is None:
                 self._set_meta(name, wanted)
             elif held != wanted:
                 raise OutboxError(
-                    f"{file}: this outbox has {name} {held!r}, not {wanted!r}: name another file"
+                    f"{self._file}: this outbox has {name} {held!r}, not {wanted!r}: name another "
+                    "file"
                 )
-        self._seq = 0
-        self.stream = self._open_stream()
+
+    @contextlib.contextmanager
+    def _use(self) -> Iterator[None]:
+        """One thread at a time; what SQLite reports names the file."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise OutboxError(f"{self._file}: the outbox cannot be used: {error}") from error
 
     def _open_stream(self) -> str:
         stream = str(_uuid7())
-        row = self._db.execute("SELECT stream FROM stream ORDER BY opened_us DESC LIMIT 1")
+        # The one that none succeeded, whatever the clock said when it was opened.
+        row = self._db.execute(
+            "SELECT stream FROM stream WHERE stream NOT IN"
+            " (SELECT previous FROM stream WHERE previous IS NOT NULL)"
+            " ORDER BY opened_us DESC LIMIT 1"
+        )
         previous = row.fetchone()
         self._db.execute(
             "INSERT INTO stream VALUES (?, ?, ?)",
@@ -144,12 +176,12 @@ class Outbox:
 
     def keep_birth(self, sha256: str, body: bytes) -> None:
         """Keep a birth as long as a batch quotes it."""
-        with self._lock:
+        with self._use():
             self._db.execute("INSERT OR IGNORE INTO birth VALUES (?, ?)", (sha256, body))
 
     def births(self, current: str) -> list[tuple[str, bytes]]:
         """Return the births that held batches quote, and last the current one."""
-        with self._lock:
+        with self._use():
             return self._db.execute(
                 "SELECT sha256, body FROM birth WHERE sha256 = ?1"
                 " OR sha256 IN (SELECT birth FROM batch WHERE state = 'held')"
@@ -165,7 +197,7 @@ class Outbox:
         int
             Its number in the current stream.
         """
-        with self._lock:
+        with self._use():
             seq = self._seq + 1
             self._db.execute(
                 "INSERT INTO batch (stream, seq, birth, body, readings, first_us, last_us)"
@@ -177,7 +209,7 @@ class Outbox:
 
     def next_held(self, most: int, in_flight: set[tuple[str, int]]) -> list[HeldBatch]:
         """Return batches to send: those of the running stream first, the backlog behind them."""
-        with self._lock:
+        with self._use():
             rows = self._db.execute(
                 "SELECT b.stream, b.seq, s.previous, b.birth, b.body,"
                 " (SELECT min(f.seq) FROM batch f WHERE f.stream = b.stream AND f.state = 'held')"
@@ -190,7 +222,7 @@ class Outbox:
 
     def note_sent(self, batch: HeldBatch) -> None:
         """Count a send."""
-        with self._lock:
+        with self._use():
             self._db.execute(
                 "UPDATE batch SET sends = sends + 1 WHERE stream = ? AND seq = ?",
                 (batch.stream, batch.seq),
@@ -205,7 +237,7 @@ class Outbox:
         if not receipt.streams:
             return 0
         now_us = time.time_ns() // 1000
-        with self._lock:
+        with self._use():
             if self._meta("db") == receipt.db and receipt.commit_no < int(
                 self._meta("commit_no") or 0
             ):
@@ -237,7 +269,7 @@ class Outbox:
     def forget_confirmed(self, keep_s: float, current_birth: str) -> int:
         """Delete what was confirmed longer than ``keep_s`` ago [s]; return how many batches."""
         limit = time.time_ns() // 1000 - int(keep_s * 1_000_000)
-        with self._lock:
+        with self._use():
             gone = self._db.execute(
                 "DELETE FROM batch WHERE state = 'confirmed' AND confirmed_us < ?", (limit,)
             ).rowcount
@@ -251,7 +283,7 @@ class Outbox:
 
     def load(self) -> OutboxLoad:
         """Return what waits."""
-        with self._lock:
+        with self._use():
             row = self._db.execute(
                 "SELECT count(*), coalesce(sum(readings), 0), min(first_us) FROM batch"
                 " WHERE state = 'held'"
@@ -260,7 +292,7 @@ class Outbox:
 
     def readings_committed(self) -> int:
         """Return how many readings all batches still on disk hold, in any state."""
-        with self._lock:
+        with self._use():
             row = self._db.execute("SELECT coalesce(sum(readings), 0) FROM batch").fetchone()
         return int(row[0])
 

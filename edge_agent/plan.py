@@ -5,17 +5,25 @@ Blocks are the groups of the wire format: what one request brings back shares on
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge_agent.errors import WiringError
+from edge_agent.errors import ProfileError, WiringError
 from edge_agent.profile import Profile, ProfileRegister, load_profile
 from enpilot import __version__
 from enpilot.plant import Device, Line, Plant
-from enpilot.wire import WIRE_VERSION, Birth, GroupDeclaration, SeriesDeclaration
+from enpilot.wire import (
+    MAX_WIRE_BYTES,
+    WIRE_VERSION,
+    Birth,
+    GroupDeclaration,
+    SeriesDeclaration,
+    encode,
+)
 
-__all__ = ["Block", "ReadPlan", "UnitPlan", "plan_blocks", "plan_for_agent"]
+__all__ = ["Block", "ReadPlan", "UnitPlan", "birth_bytes", "plan_blocks", "plan_for_agent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,28 @@ def _block(run: list[ProfileRegister], group: int) -> Block:
     return Block(group, run[0].function, start, end - start, tuple(run))
 
 
-def plan_for_agent(plant: Plant, agent: str, file: Path) -> ReadPlan:
+def birth_bytes(birth: Birth) -> bytes:
+    """Return the bytes by which a birth is known: plain JSON, a zstd frame where it is too long.
+
+    Raises
+    ------
+    WiringError
+        If it does not fit a message even then.
+    """
+    body = encode(birth)
+    if len(body) > MAX_WIRE_BYTES:
+        body = encode(birth, compress=True)
+    if len(body) > MAX_WIRE_BYTES:
+        raise WiringError(
+            f"agent {birth.agent!r} reads too much for one birth ({len(body)} bytes, at most "
+            f"{MAX_WIRE_BYTES}): give some of its lines to another agent"
+        )
+    return body
+
+
+def plan_for_agent(
+    plant: Plant, agent: str, file: Path, now: dt.datetime | None = None
+) -> ReadPlan:
     """Return what an agent reads.
 
     Parameters
@@ -96,7 +125,9 @@ def plan_for_agent(plant: Plant, agent: str, file: Path) -> ReadPlan:
     agent
         Its id in the plant file.
     file
-        Where the plant came from, for messages.
+        Where the plant came from, for messages and for profiles of one's own.
+    now
+        Which installations count: those in force, else the next; left out, the present.
 
     Raises
     ------
@@ -107,7 +138,7 @@ def plan_for_agent(plant: Plant, agent: str, file: Path) -> ReadPlan:
     if described is None:
         known = ", ".join(a.id for a in plant.agent) or "none"
         raise WiringError(f"{file}: no agent {agent!r} (there is: {known}) - at `$.agent`")
-    point_of = {i.device: i.point for i in plant.installation if i.valid_to is None}
+    point_of = _points(plant, now or dt.datetime.now(dt.UTC))
     lines = []
     groups: list[GroupDeclaration] = []
     for line in (item for item in plant.line if item.agent == agent):
@@ -118,9 +149,13 @@ def plan_for_agent(plant: Plant, agent: str, file: Path) -> ReadPlan:
             if device.code not in point_of:
                 raise WiringError(
                     f"{file}: device {device.code!r} is polled but installed at no point: add an "
-                    f"[[installation]] - at `$.device[{i}]`"
+                    "[[installation]], or take `line`, `unit` and `profile` away if it is gone - "
+                    f"at `$.device[{i}]`"
                 )
-            profile = load_profile(device.profile)
+            try:
+                profile = load_profile(device.profile, file.parent)
+            except ProfileError as error:
+                raise WiringError(f"{file}: {error} - at `$.device[{i}].profile`") from error
             unit = UnitPlan(
                 device, device.unit, device.period_s, point_of[device.code],
                 plan_blocks(profile, len(groups)),
@@ -138,6 +173,14 @@ def plan_for_agent(plant: Plant, agent: str, file: Path) -> ReadPlan:
         groups=groups,
     )
     return ReadPlan(tuple(lines), birth)
+
+
+def _points(plant: Plant, now: dt.datetime) -> dict[str, str]:
+    """Return at which point each device is, or will be next."""
+    first = dt.datetime.min.replace(tzinfo=dt.UTC)
+    standing = [i for i in plant.installation if i.valid_to is None or i.valid_to > now]
+    standing.sort(key=lambda i: i.valid_from or first, reverse=True)
+    return {i.device: i.point for i in standing}
 
 
 def _declare(unit: UnitPlan, block: Block) -> GroupDeclaration:

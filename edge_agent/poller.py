@@ -22,6 +22,7 @@ _log = structlog.get_logger("edge")
 # A block read later than this is stamped with its own time, not with the schedule's (D7).
 _ON_TIME_US = 1_000_000
 _MAX_BACKOFF_S = 300.0
+_MAX_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +88,18 @@ class LinePoller:
                 await self._poll(state, scheduled)
 
     async def _poll(self, state: _UnitState, scheduled_us: int) -> None:
-        for block in state.plan.blocks:
+        for i, block in enumerate(state.plan.blocks):
             try:
                 registers = await self._line.read(state.plan.unit, block)
             except ReadError as error:
                 read_us = self._clock.now_us()
-                self._hand_over(block, scheduled_us, read_us, None, error.quality)
                 if error.quality == Quality.NO_RESPONSE:
+                    # The unit's other blocks are not asked for, each would cost a timeout.
+                    for missed in state.plan.blocks[i:]:
+                        self._hand_over(missed, scheduled_us, read_us, None, error.quality)
                     self._failed(state, error)
                     return
+                self._hand_over(block, scheduled_us, read_us, None, error.quality)
                 continue
             self.polls += 1
             self._hand_over(block, scheduled_us, self._clock.now_us(), registers, Quality.GOOD)
@@ -135,11 +139,20 @@ class LinePoller:
                 number = decode(
                     registers[start : start + register.width], register.type, register.word_order
                 )
-                finite = math.isfinite(number)
-                values.append(number if finite else None)
-                qualities.append((Quality.GOOD if finite else Quality.NOT_FINITE) | flag)
+                seen = _quality(number)
+                values.append(number if seen == Quality.GOOD else None)
+                qualities.append(seen | flag)
         late_ms = (read_us - ts_us) // 1000
         self._deliver(Sample(block.group, ts_us, late_ms, values, qualities))
+
+
+def _quality(number: float) -> Quality:
+    if not math.isfinite(number):
+        return Quality.NOT_FINITE
+    # The database's column is signed; one such number would have its whole batch refused (D6).
+    if number > _MAX_INTEGER and isinstance(number, int):
+        return Quality.OVERFLOW
+    return Quality.GOOD
 
 
 def _next_due(now_us: int, period_s: float) -> int:

@@ -23,7 +23,9 @@ from enpilot.wire.messages import CounterKind, RawType
 
 __all__ = ["Profile", "ProfileRegister", "load_profile", "profile_codes"]
 
-_Decimal = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?$")]
+_ADDRESSES = 1 << 16
+
+_Positive = Annotated[str, Meta(pattern=r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\Z")]
 
 
 class ProfileRegister(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -41,10 +43,10 @@ class ProfileRegister(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     quantity: str
     channel: str
     unit: str
-    scale: _Decimal = "1"
+    scale: _Positive = "1"
     side: Literal["primary", "secondary"] = "primary"
     counter: CounterKind | None = None
-    modulus: _Decimal | None = None
+    modulus: _Positive | None = None
     rated_max_per_h: Annotated[float, Meta(gt=0)] | None = None
     note: str | None = None
 
@@ -81,8 +83,15 @@ def profile_codes() -> list[str]:
     )
 
 
-def load_profile(code: str) -> Profile:
+def load_profile(code: str, folder: Path | None = None) -> Profile:
     """Read a profile: a shipped one by its code, or a file of one's own by its path.
+
+    Parameters
+    ----------
+    code
+        A code of `profile_codes`, or a path that ends in ``.toml``.
+    folder
+        Where a relative path begins: that of the plant file; left out, the current one.
 
     Raises
     ------
@@ -91,7 +100,7 @@ def load_profile(code: str) -> Profile:
     """
     file: Traversable
     if code.endswith(".toml"):
-        file = Path(code)
+        file = (folder or Path()) / code
     elif code in profile_codes():
         file = files("edge_agent").joinpath("profiles", f"{code}.toml")
     else:
@@ -103,9 +112,11 @@ def load_profile(code: str) -> Profile:
         profile = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profile)
     except FileNotFoundError as error:
         raise ProfileError(f"{file}: there is no such file") from error
+    except OSError as error:
+        raise ProfileError(f"{file}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ProfileError(f"{file}: {error}") from error
-    errors = [*_word_errors(profile), *_overlaps(profile)]
+    errors = [*_word_errors(profile), *_space_errors(profile), *_overlap_errors(profile)]
     if errors:
         raise ProfileError(f"{file}: " + "; ".join(errors))
     return profile
@@ -124,21 +135,37 @@ def _word_errors(profile: Profile) -> list[str]:
         if cumulative != (register.counter is not None):
             need = "needs" if cumulative else "has no"
             errors.append(f"{register.name} {need} `counter` - {path}")
+        if register.modulus is not None and register.counter is None:
+            errors.append(f"{register.name} has a `modulus` but counts nothing - {path}")
     names = [r.name for r in profile.register]
     errors += [f"{n} is described twice" for n in sorted(set(names)) if names.count(n) > 1]
     return errors
 
 
-def _overlaps(profile: Profile) -> list[str]:
+def _space_errors(profile: Profile) -> list[str]:
+    errors = []
+    for i, register in enumerate(profile.register):
+        where = f"{register.name} ({register.address:#06x}, {register.width} registers)"
+        if register.address + register.width > _ADDRESSES:
+            errors.append(f"{where} goes beyond the last address 0xffff - at `$.register[{i}]`")
+        if register.width > profile.max_registers_per_request:
+            errors.append(
+                f"{where} does not fit one request of {profile.max_registers_per_request} - at "
+                f"`$.register[{i}]`"
+            )
+    return errors
+
+
+def _overlap_errors(profile: Profile) -> list[str]:
     errors = []
     for function in ("holding", "input"):
         ordered = sorted(
-            (r for r in profile.register if r.function == function), key=lambda r: r.address
+            (r.address, i, r) for i, r in enumerate(profile.register) if r.function == function
         )
         errors += [
-            f"{a.name} ({function} {a.address:#06x}, {a.width} registers) overlaps {b.name} "
-            f"({b.address:#06x})"
-            for a, b in pairwise(ordered)
+            f"{b.name} ({function} {b.address:#06x}) overlaps {a.name} ({a.address:#06x}, "
+            f"{a.width} registers) - at `$.register[{j}]`"
+            for (_, _i, a), (_, j, b) in pairwise(ordered)
             if a.address + a.width > b.address
         ]
     return errors

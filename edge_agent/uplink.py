@@ -12,6 +12,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import aiomqtt
 import msgspec
@@ -19,7 +20,7 @@ import structlog
 
 from edge_agent.outbox import HeldBatch, Outbox
 from edge_agent.settings import UplinkSettings
-from enpilot.settings import MqttSettings
+from enpilot.settings import MqttSettings, SettingsError
 from enpilot.wire import (
     WIRE_VERSION,
     DataMessage,
@@ -51,6 +52,7 @@ class Uplink:
         units_down: Callable[[], int],
     ) -> None:
         self._mqtt = mqtt
+        self._tls = _tls_context(mqtt.tls_ca_file)
         self._settings = settings
         self._outbox = outbox
         self._agent = agent
@@ -91,16 +93,13 @@ class Uplink:
             delay_s = min(delay_s * 2, _LAST_RECONNECT_S)
 
     def _client(self) -> aiomqtt.Client:
-        tls = None
-        if self._mqtt.tls_ca_file is not None:
-            tls = ssl.create_default_context(cafile=str(self._mqtt.tls_ca_file))
         return aiomqtt.Client(
             self._mqtt.host,
             self._mqtt.port,
             identifier=f"enpilot-edge-{self._agent}",
             username=self._mqtt.username,
             password=self._mqtt.password(),
-            tls_context=tls,
+            tls_context=self._tls,
             keepalive=self._mqtt.keepalive_s,
             timeout=self._settings.reply_timeout_s,
             max_concurrent_outgoing_calls=self._settings.window + 8,
@@ -112,7 +111,7 @@ class Uplink:
     async def _serve(self, client: aiomqtt.Client) -> None:
         await client.subscribe(topic(self._agent, "receipt"), qos=1)
         for _, body in await asyncio.to_thread(self._outbox.births, self._birth[0]):
-            await client.publish(topic(self._agent, "birth"), body, qos=1, retain=True)
+            await _publish(client, topic(self._agent, "birth"), body, retain=True)
         # Whatever was on its way when the connection broke is sent again.
         self._in_flight.clear()
         self._probing = False
@@ -150,9 +149,7 @@ class Uplink:
             bodies = dict(await asyncio.to_thread(self._outbox.births, self._birth[0]))
             for needed in receipt.need:
                 if needed in bodies:
-                    await client.publish(
-                        topic(self._agent, "birth"), bodies[needed], qos=1, retain=True
-                    )
+                    await _publish(client, topic(self._agent, "birth"), bodies[needed], retain=True)
             self._in_flight.clear()
         self._probing = False
         self._wake.set()
@@ -174,11 +171,14 @@ class Uplink:
                 self._heard_at = time.monotonic()  # silence counts from the first unanswered send
             for batch in batches:
                 self._in_flight.add((batch.stream, batch.seq))
-                await client.publish(topic(self._agent, "data"), self._message(batch), qos=1)
+                await _publish(
+                    client, topic(self._agent, "data"), self._message(batch), retain=False
+                )
                 await asyncio.to_thread(self._outbox.note_sent, batch)
             if not batches:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), timeout=0.5)
+                    async with asyncio.timeout(0.5):
+                        await self._wake.wait()
 
     def _begin_probe(self) -> None:
         """Nothing was heard: forget what is in flight, ask with the oldest batch only."""
@@ -213,7 +213,7 @@ class Uplink:
             status.held_batches = load.batches
             status.held_readings = load.readings
             status.oldest_held_us = load.oldest_us
-            await client.publish(topic(self._agent, "status"), encode(status), qos=1, retain=True)
+            await _publish(client, topic(self._agent, "status"), encode(status), retain=True)
             await asyncio.sleep(self._settings.status_s)
 
     def _status(self, state: str) -> Status:
@@ -225,3 +225,24 @@ class Uplink:
             stream=self._outbox.stream,
             units_down=self._units_down(),
         )
+
+
+async def _publish(client: aiomqtt.Client, name: str, body: bytes, *, retain: bool) -> None:
+    await client.publish(name, body, qos=1, retain=retain)
+    # aiomqtt waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that
+    # comes together with the result; the task would then never end.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext | None:
+    if ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:  # also what ssl raises for a file without certificates
+        raise SettingsError(
+            f"{ca_file}: no certificates of an authority can be read: {error} - at "
+            "`$.mqtt.tls_ca_file`"
+        ) from error

@@ -7,6 +7,8 @@ the shared language (the names below are strings, resolved by cyclopts).
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import cyclopts
 
@@ -31,25 +33,54 @@ app.command("dashboards.grafana.cli:app", name="grafana")
 app.command("enpilot.demo.cli:app", name="demo")
 
 
-def main() -> None:
-    """Run the command line; a wrong setting is one line and exit code 2, never a traceback."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a wrong setting is one line and exit code 2, never a traceback.
+
+    Parameters
+    ----------
+    arguments
+        Words of the command; left out, those of the process.
+    """
     try:
-        app()
+        app(
+            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
+        )
+    except cyclopts.CycloptsError as error:
+        _end(2, f"{_usage(error)} See: enpilot --help")
     except ConfigurationError as error:
-        print(f"enpilot: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(2, str(error))
     except EnpilotError as error:
-        print(f"enpilot: {error}", file=sys.stderr)
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        if error.name in _SERVER_MODULES:
-            print(
-                f"enpilot: this command needs {error.name}, which a gateway's lean install leaves "
-                "out: pip install 'enpilot[server]'",
-                file=sys.stderr,
-            )
-            sys.exit(2)
-        raise
+        _end(1, str(error))
+    except ImportError as error:
+        missing = _missing_module(error)
+        if missing not in _SERVER_MODULES:
+            raise
+        _end(
+            2,
+            f"this command needs {missing}, which a gateway's lean install leaves out: "
+            "pip install 'enpilot[server]'",
+        )
+
+
+def _end(code: int, sentence: str) -> NoReturn:
+    print(f"enpilot: {sentence}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _usage(error: cyclopts.CycloptsError) -> str:
+    if isinstance(error, cyclopts.UnknownCommandError) and error.app is app:
+        # Its own sentence would import every room, which a lean install does not have.
+        return f"Unknown command {(error.unused_tokens or ['?'])[0]!r}."
+    return str(error)
+
+
+def _missing_module(error: BaseException | None) -> str | None:
+    """Return which module is not installed; cyclopts wraps the error that says so."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name is not None:
+            return error.name.partition(".")[0]
+        error = error.__cause__
+    return None
 
 
 _SERVER_MODULES = frozenset(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
-__all__ = ["MEDIA", "QUANTITIES", "Quantity", "UnitError", "convert", "unit_ratio"]
+__all__ = ["ENERGY_UNITS", "MEDIA", "QUANTITIES", "Quantity", "UnitError", "convert", "unit_ratio"]
 
 
 class UnitError(ValueError):
@@ -74,6 +74,11 @@ QUANTITIES: MappingProxyType[str, Quantity] = MappingProxyType(
             _quantity("status", "1", cumulative=False),
         )
     }
+)
+
+# In what a scheme may count: standard coal, or a unit in which some medium is measured.
+ENERGY_UNITS: frozenset[str] = frozenset({"kgce"}).union(
+    *(QUANTITIES[q].units for q in ("active_energy", "heat", "mass", "volume"))
 )
 
 # What flows: the keys of conversion factors (GB/T 2589). "product" is what a line makes.

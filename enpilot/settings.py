@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from enpilot.errors import ConfigurationError
 
@@ -24,11 +25,11 @@ class MqttSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How to reach the broker; the password comes from the environment, never from a file."""
 
     host: str = "127.0.0.1"
-    port: int = 1883
+    port: Annotated[int, Meta(ge=1, le=65535)] = 1883
     username: str | None = None
     password_variable: str = "ENPILOT_MQTT_PASSWORD"  # noqa: S105  # a name, not a password
     tls_ca_file: Path | None = None
-    keepalive_s: int = 30
+    keepalive_s: Annotated[int, Meta(ge=1, le=65535)] = 30
 
     def password(self) -> str | None:
         """Return the password from the environment, None if none is set."""
@@ -55,6 +56,8 @@ def load_settings(file: Path | None, kind: type[_Settings]) -> _Settings:
         return msgspec.convert(document, kind, dec_hook=_path)
     except FileNotFoundError as error:
         raise SettingsError(f"{file}: there is no such file") from error
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: not TOML in UTF-8: {error}") from error
     except msgspec.ValidationError as error:
@@ -78,4 +81,5 @@ def require_environment(variable: str, purpose: str) -> str:
 def _path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise NotImplementedError(f"no conversion to {kind.__name__}")
+    # msgspec adds the path in the file to a ValueError, and to no other.
+    raise ValueError(f"Expected `str`, got `{type(value).__name__}`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,8 @@ app = cyclopts.App(name="simulate", help="Simulated meters on a real Modbus TCP 
 def run(scenario: Path) -> None:
     """Answer requests until stopped (SIGINT or SIGTERM)."""
     configure_logs()
+    # It repeats in its own words what is said here in one line.
+    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
     serve(load_scenario(scenario))
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from edge_agent.simulator.meters import SimulatedUnit, shift_start
-from edge_agent.simulator.scenario import Scenario
+from edge_agent.simulator.scenario import Scenario, ScenarioError
 from edge_agent.simulator.server import build_units
 from edge_agent.simulator.steel_load import QUARTER_S
 
@@ -29,7 +29,13 @@ def write_readings(scenario: Scenario, file: Path, since: dt.datetime, until: dt
     -------
     int
         Lines written.
+
+    Raises
+    ------
+    ScenarioError
+        If the span begins before the plant does.
     """
+    _require_within(scenario, since)
     units = build_units(scenario)
     columns = [(u, r.name) for u in units for r in u.profile.register if r.counter is not None]
     lines = 0
@@ -52,8 +58,16 @@ def write_output(scenario: Scenario, file: Path, since: dt.datetime, until: dt.d
     -------
     int
         Lines written.
+
+    Raises
+    ------
+    ScenarioError
+        If the span begins before the plant does, or nothing in the scenario counts pieces.
     """
-    counter = next(u for u in build_units(scenario) if u.unit.kind == "pieces")
+    _require_within(scenario, since)
+    counter = next((u for u in build_units(scenario) if u.unit.kind == "pieces"), None)
+    if counter is None:
+        raise ScenarioError('no unit of kind "pieces" in the scenario: it has no production')
     lines = 0
     with file.open("w", encoding="utf-8", newline="") as handle:
         handle.write(f"# SYNTHETIC production figures. {scenario.label.en}\n")
@@ -66,6 +80,14 @@ def write_output(scenario: Scenario, file: Path, since: dt.datetime, until: dt.d
                 lines += 1
             begin = end
     return lines
+
+
+def _require_within(scenario: Scenario, since: dt.datetime) -> None:
+    if since.astimezone(scenario.zone).year < scenario.first_year:
+        raise ScenarioError(
+            f"the simulated plant exists from {scenario.first_year} (`first_year`): nothing is "
+            f"known of {since.isoformat()}"
+        )
 
 
 def _shift_rows(

@@ -29,6 +29,11 @@ _STEAM_LAG_S: Final = 1800
 _IDLE_MICRO_KWH_PER_QUARTER: Final = 4_000_000
 _KWH_PER_PIECE: Final = 2.5
 _SCRAP_SHARE: Final = 0.02
+_RANGE: Final = {
+    f"{sign}int{bits}": (0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    for sign in ("", "u")
+    for bits in (16, 32, 64)
+}
 # The PLC resets a moment late, so a reading on the hour still shows the whole shift.
 RESET_AFTER_S: Final = 5
 
@@ -64,12 +69,12 @@ class SimulatedUnit:
         return words
 
     def _raw(self, register: ProfileRegister, values: dict[str, float]) -> float:
-        if register.name not in values:
-            return 0
-        value = values[register.name]
+        value = values.get(register.name, 0.0)
         if register.type.startswith("float"):
             return value
-        return int(value)
+        # A meter whose range is too small shows its last number, it does not fall silent.
+        low, high = _RANGE[register.type]
+        return min(max(int(value), low), high)
 
     def _electricity(self, at_s: float) -> dict[str, float]:
         energy = self._load.energy_micro_kwh(at_s)
@@ -136,6 +141,8 @@ class _PieceCount:
 
     def at(self, at_s: float) -> int:
         quarter, rest = divmod(at_s, QUARTER_S)
+        if quarter < self._first:
+            return 0
         begin = self._sum(int(quarter))
         running = self._productive(int(quarter))
         return int((begin + int(running * (rest / QUARTER_S))) / 1e6 / _KWH_PER_PIECE)

@@ -74,12 +74,16 @@ def load_scenario(file: Path) -> Scenario:
     """Read a scenario file; raises `ScenarioError`."""
     try:
         scenario = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Scenario)
-        _ = scenario.zone
     except FileNotFoundError as error:
         raise ScenarioError(f"{file}: there is no such file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ScenarioError(f"{file}: {error}") from error
-    except zoneinfo.ZoneInfoNotFoundError as error:
+    except OSError as error:
+        raise ScenarioError(f"{file}: cannot be read: {error.strerror}") from error
+    try:
+        _ = scenario.zone
+    # OSError: the name of a folder ("Asia").
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ScenarioError(
             f"{file}: no time zone {scenario.timezone!r} - at `$.timezone`"
         ) from error

@@ -81,7 +81,9 @@ def serve(scenario: Scenario) -> None:
         try:
             await server.serve_forever(background=True)
         except (OSError, RuntimeError) as error:
-            raise WiringError(f"no simulator on {where}: {error}; is the port in use?") from error
+            raise WiringError(
+                f"no simulator on {where}: the port is in use, or the address is not this machine's"
+            ) from error
         for unit in units:
             unit.registers(time.time())  # builds its tables before the first request
         _log.info("simulated meters answer", address=where, note=scenario.label.en)

@@ -10,6 +10,7 @@ import tomllib
 import zoneinfo
 from collections import Counter
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.plant.model import Dated, Plant
-from enpilot.quantities import MEDIA, QUANTITIES
+from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
 __all__ = ["PlantFileError", "load_plant"]
 
@@ -63,6 +64,8 @@ def load_plant(file: Path) -> Plant:
         plant = msgspec.convert(_with_instants(document, _zone(document)), Plant)
     except FileNotFoundError as error:
         raise PlantFileError(file, ["there is no such file"]) from error
+    except OSError as error:
+        raise PlantFileError(file, [f"cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlantFileError(file, [f"not TOML in UTF-8: {error}"]) from error
     except msgspec.ValidationError as error:
@@ -74,6 +77,8 @@ def load_plant(file: Path) -> Plant:
         *_reference_errors(plant),
         *_word_errors(plant),
         *_wiring_errors(plant),
+        *_parent_errors(plant),
+        *_target_errors(plant),
     ]
     if errors:
         raise PlantFileError(file, errors)
@@ -91,7 +96,8 @@ def _zone(document: dict[str, Any]) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo("UTC")  # the type check that follows says what is missing
     try:
         return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+    # OSError: the name of a folder ("Asia"), or one that is too long for a file.
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise zoneinfo.ZoneInfoNotFoundError(f"no time zone {name!r}") from error
 
 
@@ -178,6 +184,11 @@ def _word_errors(plant: Plant) -> list[str]:
                 )
         elif len(s.media) != 1:
             errors.append(f"only a scheme in kgce can add several media - at `{path}.media`")
+        if s.energy_unit not in ENERGY_UNITS:
+            errors.append(
+                f"no unit {s.energy_unit!r} for energy; use one of: "
+                f"{', '.join(sorted(ENERGY_UNITS))} - at `{path}.energy_unit`"
+            )
     known_quantities = [
         (f"$.installation[{i}].registers[{j}].quantity", r.quantity)
         for i, x in enumerate(plant.installation)
@@ -189,12 +200,50 @@ def _word_errors(plant: Plant) -> list[str]:
         for path, q in known_quantities
         if q not in QUANTITIES
     ]
-    errors += [
-        "a target has either `annual_rate` or `end_value` - at " + f"`$.target[{i}]`"
-        for i, t in enumerate(plant.target)
-        if (t.annual_rate is None) == (t.end_value is None)
-    ]
     return errors
+
+
+def _target_errors(plant: Plant) -> list[str]:
+    errors = []
+    judged: set[tuple[str, str, str]] = set()
+    for i, t in enumerate(plant.target):
+        path = f"$.target[{i}]"
+        if (t.annual_rate is None) == (t.end_value is None):
+            errors.append(f"a target has either `annual_rate` or `end_value` - at `{path}`")
+        if not t.base_from < t.base_to <= t.end_to:
+            errors.append(
+                "the base period begins before it ends, and the target ends after it: base_from "
+                f"{t.base_from}, base_to {t.base_to}, end_to {t.end_to} - at `{path}`"
+            )
+        if (t.enpi, t.kind, t.target_class) in judged:
+            errors.append(
+                f"EnPI {t.enpi!r} has two targets of class {t.target_class!r} - at `{path}`"
+            )
+        judged.add((t.enpi, t.kind, t.target_class))
+    return errors
+
+
+def _parent_errors(plant: Plant) -> list[str]:
+    parents: dict[str, set[str]] = {}
+    for p in plant.point:
+        if p.parent is not None:
+            parents.setdefault(p.code, set()).add(p.parent)
+    return [
+        f"point {p.code!r} is its own ancestor - at `$.point[{i}].parent`"
+        for i, p in enumerate(plant.point)
+        if p.parent is not None and p.code in _ancestors(p.code, parents)
+    ]
+
+
+def _ancestors(code: str, parents: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    open_codes = [code]
+    while open_codes:
+        for parent in parents.get(open_codes.pop(), ()):
+            if parent not in found:
+                found.add(parent)
+                open_codes.append(parent)
+    return found
 
 
 def _wiring_errors(plant: Plant) -> list[str]:
@@ -214,6 +263,15 @@ def _wiring_errors(plant: Plant) -> list[str]:
                     f"devices {other!r} and {device.code!r} are both unit {device.unit} on line "
                     f"{device.line!r} - at `$.device[{i}].unit`"
                 )
+    for i, installation in enumerate(plant.installation):
+        stood: set[tuple[str, str]] = set()
+        for j, r in enumerate(installation.registers):
+            if (r.quantity, r.channel) in stood:
+                errors.append(
+                    f"register {r.quantity}.{r.channel} is described twice - at "
+                    f"`$.installation[{i}].registers[{j}]`"
+                )
+            stood.add((r.quantity, r.channel))
     return errors
 
 
@@ -229,24 +287,80 @@ def _settle_dates(plant: Plant) -> None:
 def _date_errors(plant: Plant) -> list[str]:
     if plant.site.valid_from is None:
         return ["the site needs a `from` date: since when it is described - at `$.site.from`"]
-    errors = []
-    groups: dict[str, list[tuple[str, Dated]]] = {
+    dated: dict[str, list[tuple[str, Dated]]] = {
+        "enterprise": [(e.code, e) for e in plant.enterprise],
+        "ownership": [(o.enterprise, o) for o in plant.ownership],
         "point": [(p.code, p) for p in plant.point],
         "installation": [(x.point, x) for x in plant.installation],
+        "product": [(p.code, p) for p in plant.product],
+        "scheme": [(s.code, s) for s in plant.scheme],
+        "enpi": [(e.code, e) for e in plant.enpi],
+        "rule": [(r.code, r) for r in plant.rule],
     }
-    for kind, dated in groups.items():
-        spans: dict[str, list[tuple[dt.datetime, dt.datetime | None, int]]] = {}
-        for i, (key, item) in enumerate(dated):
-            assert item.valid_from is not None  # settled above
-            if item.valid_to is not None and item.valid_to <= item.valid_from:
-                errors.append(f"`to` is not after `from` - at `$.{kind}[{i}]`")
-            spans.setdefault(key, []).append((item.valid_from, item.valid_to, i))
-        for key, rows in spans.items():
-            rows.sort(key=lambda row: row[0])
-            for (_, end, _i), (start, _end, j) in itertools.pairwise(rows):
-                if end is None or end > start:
-                    errors.append(
-                        f"{kind} {key!r} is described twice for {start.isoformat()}: end the "
-                        f"earlier one with `to` - at `$.{kind}[{j}]`"
-                    )
+    errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
+    for kind, items in dated.items():
+        errors += [
+            _order_error(f"$.{kind}[{i}]", item)
+            for i, (_, item) in enumerate(items)
+            if _is_reversed(item)
+        ]
+        errors += [
+            f"{kind} {key!r} is described twice for {start.isoformat()}: end the earlier one with "
+            f"`to` - at `$.{kind}[{i}]`"
+            for key, start, i in _overlaps(items)
+        ]
+    errors += [
+        f"device {key!r} is at two points on {start.isoformat()}: end the earlier installation "
+        f"with `to` - at `$.installation[{i}]`"
+        for key, start, i in _overlaps([(x.device, x) for x in plant.installation])
+    ]
+    return errors + _share_errors(plant)
+
+
+def _is_reversed(item: Dated) -> bool:
+    assert item.valid_from is not None  # settled before
+    return item.valid_to is not None and item.valid_to <= item.valid_from
+
+
+def _order_error(path: str, item: Dated) -> str:
+    assert item.valid_from is not None
+    assert item.valid_to is not None
+    return (
+        f"`to` ({item.valid_to.isoformat()}) is not after `from` ({item.valid_from.isoformat()}) - "
+        f"at `{path}`"
+    )
+
+
+def _overlaps(items: list[tuple[str, Dated]]) -> list[tuple[str, dt.datetime, int]]:
+    """Return key, start and place of items that begin before an earlier one of their key ends."""
+    spans: dict[str, list[tuple[dt.datetime, dt.datetime | None, int]]] = {}
+    for i, (key, item) in enumerate(items):
+        assert item.valid_from is not None
+        spans.setdefault(key, []).append((item.valid_from, item.valid_to, i))
+    found = []
+    for key, rows in spans.items():
+        rows.sort(key=lambda row: row[0])
+        for (_, end, _i), (start, _end, j) in itertools.pairwise(rows):
+            if end is None or end > start:
+                found.append((key, start, j))
+    return found
+
+
+def _share_errors(plant: Plant) -> list[str]:
+    errors = []
+    for i, owned in enumerate(plant.ownership):
+        start = owned.valid_from
+        assert start is not None
+        total = sum(
+            Decimal(o.share)
+            for o in plant.ownership
+            if o.valid_from is not None
+            and o.valid_from <= start
+            and (o.valid_to is None or start < o.valid_to)
+        )
+        if total > 1:
+            errors.append(
+                f"the shares of the owners on {start.isoformat()} add up to {total}, more than 1"
+                f" - at `$.ownership[{i}]`"
+            )
     return errors

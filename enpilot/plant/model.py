@@ -34,8 +34,14 @@ __all__ = [
     "Target",
 ]
 
-Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+# \Z, since $ would let a line break at the end through.
+Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z")]
+Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?\Z")]
+_Positive = Annotated[str, Meta(pattern=r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\Z")]
+_Share = Annotated[str, Meta(pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)\Z")]
+_PositiveShare = Annotated[str, Meta(pattern=r"^(?=.*[1-9])(0\.[0-9]+|1(\.0+)?)\Z")]
+_Rate = Annotated[str, Meta(pattern=r"^(-[0-9]+|0)(\.[0-9]+)?\Z")]  # below 1; 4 % is "0.04"
+_Instant = Annotated[dt.datetime, Meta(tz=True)]
 
 
 class _Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -52,8 +58,8 @@ class Names(_Strict, kw_only=True):
 class Dated(_Strict, kw_only=True, rename={"valid_from": "from", "valid_to": "to"}):
     """Holds in the plant from .. to; left out, ``from`` is the site's."""
 
-    valid_from: dt.datetime | None = None
-    valid_to: dt.datetime | None = None
+    valid_from: _Instant | None = None
+    valid_to: _Instant | None = None
 
 
 class Site(Dated, kw_only=True):
@@ -81,7 +87,7 @@ class Ownership(Dated, kw_only=True):
     """The share of the site that an enterprise holds."""
 
     enterprise: Code
-    share: Decimal = "1"
+    share: _PositiveShare = "1"
 
 
 class Agent(_Strict, kw_only=True):
@@ -144,8 +150,8 @@ class Installation(Dated, kw_only=True):
 
     point: Code
     device: Code
-    ct_ratio: Decimal = "1"
-    pt_ratio: Decimal = "1"
+    ct_ratio: _Positive = "1"
+    pt_ratio: _Positive = "1"
     sign: Literal[-1, 1] = 1
     phase_map: str | None = None
     registers: list[Register] = []
@@ -184,7 +190,7 @@ class Enpi(Dated, kw_only=True):
     scheme: Code
     product: Code
     stage: Literal["counted", "qualified", "warehoused", "shipped"] = "qualified"
-    coverage_limit: Decimal = "0.95"
+    coverage_limit: _Share = "0.95"
 
 
 class Target(_Strict, kw_only=True):
@@ -197,8 +203,8 @@ class Target(_Strict, kw_only=True):
     base_from: dt.date
     base_to: dt.date
     end_to: dt.date
-    annual_rate: Decimal | None = None
-    end_value: Decimal | None = None
+    annual_rate: _Rate | None = None
+    end_value: _Positive | None = None
     kind: Literal["intensity"] = "intensity"
     target_class: Literal["official", "assigned", "internal"]
     authority: str

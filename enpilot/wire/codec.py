@@ -116,10 +116,8 @@ def _decode(payload: bytes, kind: type[_Message]) -> _Message:
     body = _inflate(payload) if payload[:4] == _ZSTD_MAGIC else payload
     try:
         version: int = _version.decode(body).v  # type: ignore[attr-defined]  # defstruct is untyped
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(Refusal.MALFORMED, f"not a versioned JSON object: {error}") from error
-    except UnicodeDecodeError as error:
-        raise WireError(Refusal.MALFORMED, f"not UTF-8: {error}") from error
     if version != WIRE_VERSION:
         raise WireError(
             Refusal.UNKNOWN_VERSION, f"version {version}, this side speaks {WIRE_VERSION}"
@@ -143,7 +141,9 @@ def _inflate(payload: bytes) -> bytes:
             raise WireError(
                 Refusal.TOO_LARGE, f"{announced} bytes inflated, at most {MAX_INFLATED_BYTES}"
             )
-        return zstandard.ZstdDecompressor().decompress(payload, MAX_INFLATED_BYTES)
+        return zstandard.ZstdDecompressor().decompress(
+            payload, MAX_INFLATED_BYTES, allow_extra_data=False
+        )
     except zstandard.ZstdError as error:
         raise WireError(
             Refusal.MALFORMED, f"not a zstd frame of at most {MAX_INFLATED_BYTES} bytes: {error}"

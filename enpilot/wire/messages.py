@@ -6,9 +6,10 @@ Decimal numbers that must stay exact (scales, moduli) travel as strings.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 __all__ = [
     "WIRE_VERSION",
@@ -31,6 +32,8 @@ RawType = Literal[
     "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"
 ]  # fmt: skip
 CounterKind = Literal["lifetime", "periodic", "preset"]
+# What an agent's SQLite can compare; a receipt beyond it is malformed.
+_Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class SeriesDeclaration(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -122,9 +125,9 @@ class StreamReceipt(msgspec.Struct, kw_only=True, omit_defaults=True):
     """
 
     stream: str
-    through: int
-    ahead: list[tuple[int, int]] = []
-    refused: list[tuple[int, str]] = []
+    through: _Number
+    ahead: list[tuple[_Number, _Number]] = []
+    refused: list[tuple[_Number, str]] = []
 
 
 class Receipt(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -133,7 +136,7 @@ class Receipt(msgspec.Struct, kw_only=True, omit_defaults=True):
     v: int
     agent: str
     db: str
-    commit_no: int
+    commit_no: _Number
     streams: list[StreamReceipt]
     need: list[str] = []
 

@@ -53,6 +53,8 @@ def test_kills_in_the_middle_lose_and_double_nothing(
     wait_until(lambda: stored(database_url) > before + 20, 60)
     plant.kill("ingest")
     plant.start("ingest")
+    before = stored(database_url)
+    wait_until(lambda: stored(database_url) > before + 20, 60)
 
     plant.stop("agent")  # waits for its receipts
     streams = plant.outbox()

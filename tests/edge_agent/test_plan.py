@@ -1,7 +1,8 @@
-"""The read plan covers every register once, within the device's limits, in the fewest requests."""
+"""The read plan: every register once, in the fewest requests that the limits allow."""
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from pathlib import Path
 
@@ -9,120 +10,214 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.decode import WIDTH
 from edge_agent.errors import WiringError
-from edge_agent.plan import plan_blocks, plan_for_agent
-from edge_agent.profile import Profile, ProfileRegister, load_profile, profile_codes
-from enpilot.plant import load_plant
-from tests.ingest.gateway import PLANT
+from edge_agent.plan import birth_bytes, plan_blocks, plan_for_agent
+from edge_agent.profile import Profile, ProfileRegister, load_profile
+from enpilot.demo.history import DemoFiles
+from enpilot.plant import Plant, load_plant
+from enpilot.wire import MAX_WIRE_BYTES, Birth, GroupDeclaration, SeriesDeclaration, decode_birth
+from tests.edge_agent.profiles_for_tests import profile, register
+from tests.services.clock import a_day_in
+
+WIDTHS = {1: "uint16", 2: "int32", 4: "float64"}
+GOOD = Path(__file__).parents[1] / "enpilot" / "plant_files" / "good.toml"
 
 
 @st.composite
-def profiles(draw: st.DrawFn, most: int = 12) -> Profile:
-    registers = []
+def profiles(draw: st.DrawFn, most: int = 40) -> Profile:
+    """Registers without overlap, of both functions, close together and far apart."""
+    registers: list[ProfileRegister] = []
     for function in ("holding", "input"):
-        address = draw(st.integers(0, 20))
-        for i in range(draw(st.integers(0, most // 2))):
-            raw_type = draw(st.sampled_from(sorted(WIDTH)))
-            registers.append(
-                ProfileRegister(
-                    address=address, function=function, type=raw_type, quantity="voltage",
-                    channel=f"{function}{i}", unit="V",
-                )
-            )  # fmt: skip
-            address += WIDTH[raw_type] + draw(st.integers(0, 30))
+        address = draw(st.integers(0, 300))
+        for _ in range(draw(st.integers(0, most))):
+            width = draw(st.sampled_from([1, 2, 4]))
+            registers.append(register(address, WIDTHS[width], function=function))
+            address += width + draw(st.sampled_from([0, 0, 0, 1, 3, 16, 17, 40, 130]))
     if not registers:
-        registers.append(
-            ProfileRegister(address=0, type="uint16", quantity="voltage", channel="x", unit="V")
-        )
-    return Profile(
-        code="p", maker="m", models=[], source="s", verified=False,
-        max_registers_per_request=draw(st.integers(4, 125)), max_gap=draw(st.integers(0, 40)),
-        register=draw(st.permutations(registers)),
-    )  # fmt: skip
+        registers.append(register(7))
+    return profile(
+        *draw(st.permutations(registers)),
+        max_gap=draw(st.sampled_from([0, 1, 16, 124])),
+        limit=draw(st.sampled_from([4, 5, 16, 60, 125])),
+    )
 
 
-@given(profiles())
-def test_every_register_is_read_once_and_within_limits(profile: Profile) -> None:
-    blocks = plan_blocks(profile, 5)
-    assert [b.group for b in blocks] == list(range(5, 5 + len(blocks)))
-    read = [r.channel for b in blocks for r in b.registers]
-    assert sorted(read) == sorted(r.channel for r in profile.register)
+@given(profiles(), st.integers(0, 50))
+def test_a_plan_covers_each_register_once_within_the_limits(p: Profile, first: int) -> None:
+    blocks = plan_blocks(p, first)
+    assert [b.group for b in blocks] == list(range(first, first + len(blocks)))
+    planned = [r for b in blocks for r in b.registers]
+    assert sorted(map(id, planned)) == sorted(map(id, p.register))
     for block in blocks:
-        assert block.count <= profile.max_registers_per_request
-        for register in block.registers:
-            assert register.function == block.function
-            assert block.address <= register.address
-            assert register.address + register.width <= block.address + block.count
+        assert 1 <= block.count <= min(p.max_registers_per_request, 125)
+        assert {r.function for r in block.registers} == {block.function}
+        assert block.address == block.registers[0].address
+        last = block.registers[-1]
+        assert block.address + block.count == last.address + last.width
         for a, b in itertools.pairwise(block.registers):
-            assert b.address - (a.address + a.width) <= profile.max_gap
+            assert 0 <= b.address - (a.address + a.width) <= p.max_gap
 
 
-@given(profiles(most=10))
-def test_no_partition_needs_fewer_requests(profile: Profile) -> None:
-    fewest = 0
-    for function in ("holding", "input"):
-        ordered = sorted(
-            (r for r in profile.register if r.function == function), key=lambda r: r.address
-        )
-        fewest += min(
-            (len(cuts) + 1 for cuts in all_cuts(len(ordered)) if allowed(ordered, cuts, profile)),
-            default=0,
-        )
-    assert len(plan_blocks(profile, 0)) == fewest
+@given(profiles(most=9))
+def test_no_plan_has_fewer_requests(p: Profile) -> None:
+    assert len(plan_blocks(p, 0)) == sum(
+        fewest([r for r in p.register if r.function == function], p)
+        for function in ("holding", "input")
+    )
 
 
-def all_cuts(n: int) -> list[tuple[int, ...]]:
-    if n == 0:
-        return []
-    places = range(1, n)
-    return [c for k in range(n) for c in itertools.combinations(places, k)]
+def fewest(registers: list[ProfileRegister], p: Profile) -> int:
+    """Try every way to cut the registers, in the order of their addresses, into requests."""
+    ordered = sorted(registers, key=lambda r: r.address)
+    if not ordered:
+        return 0
 
-
-def allowed(ordered: list[ProfileRegister], cuts: tuple[int, ...], profile: Profile) -> bool:
-    for low, high in itertools.pairwise((0, *cuts, len(ordered))):
-        run = ordered[low:high]
+    def allowed(run: list[ProfileRegister]) -> bool:
         length = run[-1].address + run[-1].width - run[0].address
         gaps = [b.address - a.address - a.width for a, b in itertools.pairwise(run)]
-        if length > profile.max_registers_per_request or any(g > profile.max_gap for g in gaps):
-            return False
-    return True
+        return length <= p.max_registers_per_request and all(g <= p.max_gap for g in gaps)
+
+    for cuts in range(len(ordered)):
+        for places in itertools.combinations(range(1, len(ordered)), cuts):
+            edges = [0, *places, len(ordered)]
+            if all(allowed(ordered[a:b]) for a, b in itertools.pairwise(edges)):
+                return cuts + 1
+    raise AssertionError("each register alone is always allowed")
 
 
-@pytest.mark.parametrize("code", profile_codes())
-def test_shipped_profiles_can_be_planned(code: str) -> None:
-    profile = load_profile(code)
-    assert profile.source
-    assert plan_blocks(profile, 0)
+def test_a_gap_that_the_device_forbids_is_never_read() -> None:
+    registers = [register(0), register(1), register(3)]
+    blocks = plan_blocks(profile(*registers, max_gap=0), 0)
+    assert [(b.address, b.count) for b in blocks] == [(0, 2), (3, 1)]
 
 
-def test_the_adl400_is_read_from_its_registers() -> None:
-    # Acrel ADL400: total active energy at 0000H, voltages from 0061H, power factor at 017FH (K:
-    # quoted by two public projects, not verified on a device).
-    profile = load_profile("acrel-adl400")
-    assert profile.verified is False
-    at = {r.name: (r.address, r.type, r.scale) for r in profile.register}
-    assert at["active_energy.total"] == (0x0000, "uint32", "0.01")
-    assert at["voltage.L1"] == (0x0061, "uint16", "0.1")
-    assert at["current.L1"] == (0x0064, "uint16", "0.01")
+def test_the_acrel_meter_takes_three_requests() -> None:
+    blocks = plan_blocks(load_profile("acrel-adl400"), 5)
+    assert [(b.group, b.function, b.address, b.count) for b in blocks] == [
+        (5, "holding", 0x0000, 2),
+        (6, "holding", 0x0061, 0x0077 - 0x0061 + 1),
+        (7, "holding", 0x016A, 0x017F - 0x016A + 1),
+    ]
 
 
-def test_a_birth_says_what_every_column_means(tmp_path: Path) -> None:
+def steel_plant(folder: Path) -> tuple[Plant, Path]:
+    file = DemoFiles.lay_out(folder, a_day_in(2026), 15_020).path("steel.toml")
+    return load_plant(file), file
+
+
+def test_a_birth_says_what_each_column_means(tmp_path: Path) -> None:
+    plant, file = steel_plant(tmp_path)
+    plan = plan_for_agent(plant, "steel-gw1", file)
+    assert plan.birth.agent == "steel-gw1"
+    assert plan.birth.simulated
+    assert [g.group for g in plan.birth.groups] == [0, 1, 2, 3, 4]
+    assert [g.period_s for g in plan.birth.groups] == [1, 1, 1, 5, 5]
+    energy = plan.birth.groups[0].series[0]
+    assert energy == SeriesDeclaration(
+        point="main", quantity="active_energy", channel="total", unit="kWh", raw_type="uint32",
+        register_scale="0.01", side="secondary", counter="lifetime", modulus="100000000",
+        device="meter-main", register="holding:0x0000",
+    )  # fmt: skip
+    # The columns of a message follow the blocks that are read.
+    for _, units in plan.lines:
+        for block in (b for u in units for b in u.blocks):
+            declared = plan.birth.groups[block.group].series
+            assert [f"{s.quantity}.{s.channel}" for s in declared] == [
+                r.name for r in block.registers
+            ]
+
+
+def test_the_same_plan_has_the_same_birth(tmp_path: Path) -> None:
+    plant, file = steel_plant(tmp_path)
+    first, second = (birth_bytes(plan_for_agent(plant, "steel-gw1", file).birth) for _ in "ab")
+    assert first == second
+    assert first.startswith(b'{"v":1,"agent":"steel-gw1"')
+
+
+def long_birth(series: int) -> Birth:
+    declared = [
+        SeriesDeclaration(
+            point=f"feeder-{i}-{i * 2_654_435_761 % 2**32:x}", quantity="active_energy",
+            channel="total", unit="kWh", raw_type="uint32", register_scale="0.01",
+            device=f"meter-{i}", register="holding:0x0000",
+        )
+        for i in range(series)
+    ]  # fmt: skip
+    groups = [GroupDeclaration(group=i, period_s=1, series=[s]) for i, s in enumerate(declared)]
+    return Birth(v=1, agent="gw-1", software="test", groups=groups)
+
+
+def test_a_birth_of_a_large_gateway_fits_a_message() -> None:
+    birth = long_birth(1000)
+    body = birth_bytes(birth)
+    assert len(body) <= MAX_WIRE_BYTES
+    assert decode_birth(body) == birth
+
+
+def test_a_birth_that_can_fit_no_message_is_refused_at_the_start() -> None:
+    with pytest.raises(WiringError, match="give some of its lines to another agent"):
+        birth_bytes(long_birth(6000))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ('id = "gw-1"', 'id = "gw-2"', "no agent 'gw-1' (there is: gw-2) - at `$.agent`"),
+        ('device = "meter-1"', 'device = "meter-1"\nto = 2025-02-01',
+         "device 'meter-1' is polled but installed at no point"),
+        ('profile = "acrel-adl400"', 'profile = "acrel"',
+         "no profile 'acrel'; shipped are acrel-adl400"),
+        ('profile = "acrel-adl400"', 'profile = "own.toml"', "own.toml: there is no such file"),
+        ("line = \"hall\"\nunit = 1\nprofile = \"acrel-adl400\"\n", "",
+         "agent 'gw-1' has no device to read - at `$.device`"),
+    ],
+)  # fmt: skip
+def test_wiring_that_cannot_work_names_file_and_place(
+    tmp_path: Path, before: str, after: str, sentence: str
+) -> None:
     file = tmp_path / "plant.toml"
-    file.write_text(PLANT, "utf-8")
-    plan = plan_for_agent(load_plant(file), "gw1", file)
-    declared = [s for g in plan.birth.groups for s in g.series]
-    assert {s.point for s in declared} == {"main"}
-    energy = next(s for s in declared if s.quantity == "active_energy")
-    assert (energy.unit, energy.register_scale, energy.side) == ("kWh", "0.01", "secondary")
-    assert energy.counter == "lifetime"
+    text = wired_once(GOOD.read_text("utf-8"))
+    assert before in text
+    file.write_text(
+        text.replace(before, after).replace('agent = "gw-1"', 'agent = "gw-2"')
+        if "gw-2" in after
+        else text.replace(before, after),
+        "utf-8",
+    )
+    with pytest.raises(WiringError) as caught:
+        plan_for_agent(load_plant(file), "gw-1", file, dt.datetime(2026, 6, 1, tzinfo=dt.UTC))
+    assert str(caught.value).startswith(f"{file}: ")
+    assert sentence in str(caught.value)
+    assert " - at `$." in str(caught.value)
 
 
-def test_an_agent_that_does_not_exist_is_named(tmp_path: Path) -> None:
+def wired_once(text: str) -> str:
+    """Take the second meter, which nobody installed, off the line."""
+    return text.replace('line = "hall"\nunit = 2\nprofile = "acrel-adl400"\n', "")
+
+
+def test_a_profile_of_one_s_own_lies_beside_the_plant_file(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        'code = "own"\nmaker = "m"\nmodels = []\nsource = "s"\nverified = true\n'
+        '[[register]]\naddress = 9\ntype = "float32"\nquantity = "active_power"\n'
+        'channel = "total"\nunit = "kW"\n'
+    )
     file = tmp_path / "plant.toml"
-    file.write_text(PLANT, "utf-8")
+    file.write_text(wired_once(GOOD.read_text("utf-8")).replace('"acrel-adl400"', '"own.toml"'))
+    ((_, (unit,)),) = plan_for_agent(load_plant(file), "gw-1", file).lines
+    assert [(b.address, b.count) for b in unit.blocks] == [(9, 2)]
+
+
+def test_a_planned_removal_or_move_counts_from_its_date(tmp_path: Path) -> None:
+    file = tmp_path / "plant.toml"
+    file.write_text(
+        wired_once(GOOD.read_text("utf-8")).replace(
+            'device = "meter-1"\n', 'device = "meter-1"\nto = 2026-03-01\n'
+        )
+        + '\n[[installation]]\npoint = "sub"\ndevice = "meter-1"\nfrom = 2026-03-01\n'
+    )
     plant = load_plant(file)
-    with pytest.raises(WiringError, match=r"no agent 'gw9' \(there is: gw1, gw2\)"):
-        plan_for_agent(plant, "gw9", file)
-    with pytest.raises(WiringError, match="gw2"):
-        plan_for_agent(plant, "gw2", file)
+    for day, point in ((28, "main"), (1, "sub")):
+        now = dt.datetime(2026, 2 if day == 28 else 3, day, 12, tzinfo=dt.UTC)
+        ((_, (unit,)),) = plan_for_agent(plant, "gw-1", file, now).lines
+        assert unit.point == point

@@ -1,87 +1,204 @@
-"""Polling over real sockets: a silent unit neither starves the others nor loses a reading."""
+"""The poller: an aligned schedule, and a unit that fails does not disturb its neighbours."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import contextlib
+import itertools
+import time
+
+import pytest
+from pymodbus.constants import ExcCodes
+from structlog.testing import capture_logs
 
 from edge_agent.clock import Clock
 from edge_agent.line import ModbusTcpLine
-from edge_agent.plan import plan_for_agent
+from edge_agent.plan import UnitPlan
 from edge_agent.poller import LinePoller, Sample
 from enpilot.demo.processes import free_port
-from enpilot.plant import load_plant
-from enpilot.wire import Quality
-from tests.ingest.gateway import PLANT
+from enpilot.wire import Quality, QualityFlag
+from tests.edge_agent.modbus_server import MeterUnderTest, serving
+from tests.edge_agent.profiles_for_tests import line, profile, register, unit_plan
+
+PERIOD_S = 0.1
+PERIOD_US = 100_000
 
 
-class _Gateway:
-    """A Modbus TCP gateway of bytes: answers unit 1 with zeros, says nothing for unit 2."""
+class Polling:
+    """A poller that runs, and what it delivered."""
 
-    def __init__(self) -> None:
-        self.asked: list[int] = []
+    def __init__(self, port: int, *units: UnitPlan, clock: Clock, timeout_s: float) -> None:
+        self.samples: list[Sample] = []
+        self.line = ModbusTcpLine(line(port, timeout_s))
+        self.poller = LinePoller(self.line, units, clock, self.samples.append)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readexactly(8)
-                body = await reader.readexactly(4)
-                unit, count = head[6], int.from_bytes(body[2:], "big")
-                self.asked.append(unit)
-                if unit == 1:
-                    reply = bytes([unit, head[7], 2 * count]) + bytes(2 * count)
-                    writer.write(head[:4] + len(reply).to_bytes(2, "big") + reply)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    def of(self, group: int) -> list[Sample]:
+        return [s for s in self.samples if s.group == group]
 
-
-async def poll(seconds: float, folder: Path, port: int) -> tuple[list[Sample], LinePoller]:
-    second = PLANT.replace('code = "m1"\nline', 'code = "m1"\nperiod_s = 1\nline') + (
-        '[[device]]\ncode = "m2"\nline = "l1"\nunit = 2\nperiod_s = 1\nprofile = "acrel-adl400"\n'
-        '[[point]]\ncode = "second"\nname = {zh = "二", en = "Second"}\nmedium = "electricity"\n'
-        'role = "sub"\n[[installation]]\npoint = "second"\ndevice = "m2"\n'
-    )
-    file = folder / "plant.toml"
-    file.write_text(
-        second.replace('host = "127.0.0.1"', f'host = "127.0.0.1"\nport = {port}\ntimeout_s = 0.2'),
-        "utf-8",
-    )
-    plan = plan_for_agent(load_plant(file), "gw1", file)
-    samples: list[Sample] = []
-    (line, units) = plan.lines[0]
-    modbus = ModbusTcpLine(line)
-    poller = LinePoller(modbus, units, Clock(), samples.append)
-    task = asyncio.create_task(poller.run())
-    await asyncio.sleep(seconds)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    modbus.close()
-    return samples, poller
+    async def run(self, seconds: float) -> None:
+        task = asyncio.create_task(self.poller.run())
+        await asyncio.sleep(seconds)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        self.line.close()
 
 
-async def test_a_silent_unit_does_not_starve_the_others(tmp_path: Path) -> None:
-    gateway = _Gateway()
-    server = await asyncio.start_server(gateway.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
-        samples, poller = await poll(4.2, tmp_path, port)
-    good = [s for s in samples if s.quality and s.quality[0] == Quality.GOOD]
-    bad = [s for s in samples if s.quality and s.quality[0] == Quality.NO_RESPONSE]
-    first_group = min(s.group for s in good)
-    stamps = [s.ts_us for s in good if s.group == first_group]
-    assert len(stamps) >= 3
-    # On the schedule's own grid: whole seconds, whatever the silent unit costs.
-    assert all(ts % 1_000_000 == 0 for ts in stamps)
-    assert stamps == sorted(set(stamps))
-    # A bad reading has no number, and backoff makes them rarer than the schedule.
-    assert bad
-    assert all(v is None for s in bad for v in s.values)
-    assert poller.units_down == 1
-    assert gateway.asked.count(2) < 4
+def polling(
+    port: int, *units: UnitPlan, clock: Clock | None = None, timeout_s: float = 1.0
+) -> Polling:
+    return Polling(port, *units, clock=clock or Clock(), timeout_s=timeout_s)
 
 
-async def test_a_line_that_is_down_gives_bad_readings_and_comes_back(tmp_path: Path) -> None:
-    samples, poller = await poll(1.3, tmp_path, free_port())
-    assert samples
-    assert all(q == Quality.NO_RESPONSE for s in samples for q in s.quality)
-    assert poller.units_down == 2
+COUNTER = profile(register(0, "uint32"), register(2, "float32"))
+# Two blocks, since the gap between them is not read.
+TWO_BLOCKS = profile(register(0), register(5), max_gap=0)
+
+
+async def test_readings_are_stamped_with_the_schedule_and_their_delay() -> None:
+    meter = MeterUnderTest(1, [0x0001, 0x0002, 0xC2ED, 0x4000])
+    async with serving([meter.device()]) as port:
+        poll = polling(port, unit_plan(1, PERIOD_S, COUNTER))
+        before_us = time.time_ns() // 1000
+        await poll.run(0.85)
+        after_us = time.time_ns() // 1000
+    stamps = [s.ts_us for s in poll.samples]
+    assert len(stamps) >= 4
+    assert all(before_us < ts <= after_us and ts % PERIOD_US == 0 for ts in stamps)
+    assert all(a < b for a, b in itertools.pairwise(stamps))
+    assert all(0 <= s.late_ms < 1000 for s in poll.samples)
+    assert {tuple(s.values) for s in poll.samples} == {(65_538, -118.625)}
+    assert {tuple(s.quality) for s in poll.samples} == {(Quality.GOOD, Quality.GOOD)}
+    # No drift: every period was polled, or counted as skipped.
+    periods = (stamps[-1] - stamps[0]) // PERIOD_US + 1
+    assert len(stamps) + poll.poller.skipped >= periods
+    assert poll.poller.polls == len(stamps)
+
+
+async def test_a_slow_unit_skips_periods_and_never_queues_them() -> None:
+    meter = MeterUnderTest(1, [0, 1, 0, 0], delay_s=0.25)
+    async with serving([meter.device()]) as port:
+        poll = polling(port, unit_plan(1, PERIOD_S, COUNTER))
+        await poll.run(1.1)
+    stamps = [s.ts_us for s in poll.samples]
+    assert 2 <= len(stamps) <= 5
+    assert poll.poller.skipped >= len(stamps) - 1
+    assert all(ts % PERIOD_US == 0 for ts in stamps)
+    assert all(s.late_ms >= 240 for s in poll.samples)
+
+
+async def test_what_is_read_over_a_second_late_has_its_own_time() -> None:
+    meter = MeterUnderTest(1, [0, 1, 0, 0], delay_s=1.05)
+    async with serving([meter.device()]) as port:
+        poll = polling(port, unit_plan(1, PERIOD_S, COUNTER), timeout_s=3)
+        await poll.run(1.5)
+    assert len(poll.samples) == 1
+    assert poll.samples[0].ts_us % PERIOD_US != 0
+    assert poll.samples[0].late_ms == 0
+
+
+async def test_a_silent_unit_is_marked_and_asked_less_while_the_others_go_on() -> None:
+    good = MeterUnderTest(1, [0, 1, 0, 0])
+    # A block each, so that the second is marked without being asked for.
+    silent = MeterUnderTest(2, [0] * 6, delay_s=30)
+    async with serving([good.device(), silent.device()]) as port:
+        poll = polling(
+            port, unit_plan(1, PERIOD_S, COUNTER), unit_plan(2, PERIOD_S, TWO_BLOCKS, 1),
+            timeout_s=0.08,
+        )  # fmt: skip
+        with capture_logs() as logs:
+            await poll.run(1.6)
+        assert poll.poller.units_down == 1
+    assert len(poll.of(0)) >= 8
+    assert all(s.quality == [0, 0] for s in poll.of(0))
+    # Pauses of 0.1, 0.2, 0.4 and 0.8 s between attempts: never more than five in 1.6 s.
+    assert 2 <= len(silent.asked) <= 5
+    assert {address for _, address, _ in silent.asked} == {0}
+    for group in (1, 2):
+        marked = poll.of(group)
+        assert len(marked) == len(silent.asked)
+        assert all(s.values == [None] and s.quality == [Quality.NO_RESPONSE] for s in marked)
+    assert [e["event"] for e in logs] == ["unit does not answer"]
+
+
+async def test_a_unit_that_comes_back_is_read_again_and_reported_once() -> None:
+    meter = MeterUnderTest(1, [0, 9, 0, 0], exception=ExcCodes.GATEWAY_NO_RESPONSE)
+    async with serving([meter.device()]) as port:
+        poll = polling(port, unit_plan(1, PERIOD_S, COUNTER))
+
+        async def mend() -> None:
+            await asyncio.sleep(0.35)
+            meter.exception = None
+
+        with capture_logs() as logs:
+            await asyncio.gather(poll.run(1.3), mend())
+    qualities = [s.quality[0] for s in poll.samples]
+    assert qualities[0] == Quality.NO_RESPONSE
+    assert qualities[-1] == Quality.GOOD
+    assert qualities == sorted(qualities, reverse=True)
+    assert poll.poller.units_down == 0
+    assert [e["event"] for e in logs] == ["unit does not answer", "unit is back"]
+
+
+async def test_a_refused_block_does_not_stop_the_unit_s_other_blocks() -> None:
+    meter = MeterUnderTest(1, [41])  # address 5 does not exist: illegal data address
+    async with serving([meter.device()]) as port:
+        poll = polling(port, unit_plan(1, PERIOD_S, TWO_BLOCKS))
+        await poll.run(0.5)
+        assert poll.poller.units_down == 0
+    assert len(poll.of(0)) >= 2
+    assert {tuple(s.values) for s in poll.of(0)} == {(41,)}
+    assert {tuple(s.quality) for s in poll.of(1)} == {(Quality.EXCEPTION_REPLY,)}
+    assert len(poll.of(1)) >= 2
+
+
+async def test_a_gateway_that_is_off_marks_all_its_units() -> None:
+    poll = polling(free_port(), unit_plan(1, PERIOD_S, COUNTER), unit_plan(2, PERIOD_S, COUNTER, 1))
+    with capture_logs():
+        await poll.run(0.4)
+    assert {s.group for s in poll.samples} == {0, 1}
+    assert {q for s in poll.samples for q in s.quality} == {Quality.NO_RESPONSE}
+    assert poll.poller.units_down == 2
+
+
+@pytest.mark.parametrize(
+    ("raw_type", "words", "value", "quality"),
+    [
+        ("float32", [0x7FC0, 0x0000], None, Quality.NOT_FINITE),  # quiet NaN
+        ("float32", [0xFF80, 0x0000], None, Quality.NOT_FINITE),  # minus infinity
+        ("float32", [0x3F80, 0x0000], 1.0, Quality.GOOD),
+        # The database's column is a signed 64-bit integer (D6).
+        ("uint64", [0x8000, 0, 0, 0], None, Quality.OVERFLOW),
+        ("uint64", [0x7FFF, 0xFFFF, 0xFFFF, 0xFFFF], 2**63 - 1, Quality.GOOD),
+        ("int64", [0x8000, 0, 0, 0], -(2**63), Quality.GOOD),
+    ],
+)
+async def test_a_number_that_cannot_be_stored_is_marked_and_left_out(
+    raw_type: str, words: list[int], value: float | None, quality: Quality
+) -> None:
+    neighbour = register(len(words))
+    async with serving([MeterUnderTest(1, [*words, 77]).device()]) as port:
+        plan = unit_plan(1, PERIOD_S, profile(register(0, raw_type), neighbour))
+        poll = polling(port, plan)
+        await poll.run(0.25)
+    assert poll.samples[0].values == [value, 77]
+    assert poll.samples[0].quality == [quality, Quality.GOOD]
+
+
+async def test_a_clock_that_was_set_back_is_flagged_and_time_still_increases() -> None:
+    set_back_ns = 0
+    clock = Clock(lambda: time.time_ns() - set_back_ns)
+    async with serving([MeterUnderTest(1, [0, 1, 0, 0]).device()]) as port:
+        poll = polling(port, unit_plan(1, PERIOD_S, COUNTER), clock=clock)
+
+        async def set_back() -> None:
+            nonlocal set_back_ns
+            await asyncio.sleep(0.35)
+            set_back_ns = 3_600_000_000_000
+
+        await asyncio.gather(poll.run(1.2), set_back())
+    stamps = [s.ts_us for s in poll.samples]
+    assert all(a < b for a, b in itertools.pairwise(stamps))
+    assert stamps[-1] - stamps[0] < 1_200_000  # nobody's hour is missing
+    assert poll.samples[0].quality[0] == Quality.GOOD
+    assert poll.samples[-1].quality[0] == Quality.GOOD | QualityFlag.CLOCK_HELD

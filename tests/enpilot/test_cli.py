@@ -1,114 +1,190 @@
-"""The command line: wrong input is one line and exit code 2; a gateway imports no server part."""
+"""The command line: a mistake is one clear line and exit code 2; a gateway stays lean."""
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.ingest.gateway import PLANT
+from enpilot import __version__
+from enpilot.cli import main
+from enpilot.demo.history import DemoFiles
+from tests.services.clock import a_day_in
 
-SERVER_PARTS = ("numpy", "numba", "psycopg", "nicegui", "fastapi", "yoyo")
+PLANT_FILES = Path(__file__).parent / "plant_files"
+SERVER_MODULES = ("numpy", "numba", "psycopg", "nicegui", "fastapi", "uvicorn", "paho")
 
 
-def enpilot(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def enpilot(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "enpilot", *map(str, arguments)],
+        [sys.executable, "-m", "enpilot", *arguments],
         capture_output=True,
         text=True,
-        env={**{k: v for k, v in os.environ.items() if k != "ENPILOT_DATABASE_URL"}, **environment},
         check=False,
         timeout=60,
     )
 
 
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    lines = done.stderr.strip().splitlines()
-    assert done.returncode == 2, done.stderr
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("enpilot: ")
-    for word in words:
-        assert word in lines[0]
+def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    code = caught.value.code
+    assert isinstance(code, int)
+    out, err = capsys.readouterr()
+    return code, out, err
 
 
-def test_a_wrong_plant_file(tmp_path: Path) -> None:
-    file = tmp_path / "plant.toml"
-    file.write_text(PLANT.replace('medium = "electricity"', 'medium = "ether"'), "utf-8")
-    refused(enpilot("edge", "check", file), str(file), "ether", "`$.point[0]")
+def write_agent(folder: Path, text: str) -> Path:
+    file = folder / "agent.toml"
+    file.write_text(text, "utf-8")
+    return file
 
 
-def test_registers_that_overlap(tmp_path: Path) -> None:
-    profile = tmp_path / "own.toml"
-    profile.write_text(
-        'code = "own"\nmaker = "x"\nmodels = []\nsource = "x"\nverified = false\n'
-        '[[register]]\naddress = 0\ntype = "uint32"\nquantity = "voltage"\nchannel = "L1"\n'
-        'unit = "V"\n[[register]]\naddress = 1\ntype = "uint16"\nquantity = "voltage"\n'
-        'channel = "L2"\nunit = "V"\n',
-        "utf-8",
+def agent_text(plant: Path, folder: Path, more: str = "") -> str:
+    return f'plant = "{plant}"\nagent = "gw-1"\noutbox = "{folder / "outbox.sqlite"}"\n{more}'
+
+
+@pytest.mark.parametrize("name", ["unknown_key", "overlapping_registers", "unknown_unit"])
+def test_a_wrong_plant_file_is_one_line_and_nothing_is_written(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant = PLANT_FILES / f"{name}.toml"
+    settings = write_agent(tmp_path, agent_text(plant, tmp_path))
+    for arguments in (["edge", "check", str(plant)], ["edge", "run", str(settings)]):
+        code, out, err = said(arguments, capsys)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"enpilot: {plant}: ")
+        assert " - at `$." in err
+        assert err.count("\n") == 1
+    assert [f.name for f in tmp_path.iterdir()] == ["agent.toml"]
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [("bacth_s = 1\n", "unknown field `bacth_s`"), ("[mqtt]\nport = 0\n", "`$.mqtt.port`")],
+)
+def test_a_wrong_setting_is_one_line(
+    more: str,
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = write_agent(tmp_path, agent_text(PLANT_FILES / "good.toml", tmp_path, more))
+    code, _, err = said(["edge", "run", str(settings)], capsys)
+    assert code == 2
+    assert err.startswith(f"enpilot: {settings}: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["edge", "run"], 'Command "edge run" parameter --settings requires an argument.'),
+        (["edge", "run", "/nowhere/agent.toml"], "/nowhere/agent.toml: there is no such file"),
+        (["edge", "check", "--bogus", "x"], "Unknown option: --bogus."),
+        (["edge", "bogus"], 'Unknown command "bogus".'),
+        (["bogus"], "Unknown command 'bogus'."),
+        (["edge", "profiles", "bogus"], "no profile 'bogus'; shipped are acrel-adl400"),
+        (["edge", "simulate", "run", "/nowhere/x.toml"], "/nowhere/x.toml: there is no such file"),
+        (["edge", "check", str(PLANT_FILES / "good.toml"), "--agent", "gw-2"],
+         "no agent 'gw-2' (there is: gw-1) - at `$.agent`"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_is_one_line(
+    arguments: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, err = said(arguments, capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("enpilot: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_a_ca_file_that_is_none_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("no certificate")
+    files = DemoFiles.lay_out(tmp_path / "plants", a_day_in(2026), 15_020)
+    settings = write_agent(
+        tmp_path,
+        agent_text(files.path("steel.toml"), tmp_path, f'[mqtt]\ntls_ca_file = "{file}"\n').replace(
+            "gw-1", "steel-gw1"
+        ),
     )
-    file = tmp_path / "plant.toml"
-    file.write_text(PLANT.replace("acrel-adl400", str(profile)), "utf-8")
-    refused(enpilot("edge", "check", file), str(profile), "overlaps", "voltage.L2")
+    code, _, err = said(["edge", "run", str(settings)], capsys)
+    assert code == 2
+    assert err.startswith(f"enpilot: {file}: no certificates of an authority can be read")
+    assert err.count("\n") == 1
 
 
-def test_a_unit_that_does_not_exist(tmp_path: Path) -> None:
-    profile = tmp_path / "own.toml"
-    profile.write_text(
-        'code = "own"\nmaker = "x"\nmodels = []\nsource = "x"\nverified = false\n'
-        '[[register]]\naddress = 0\ntype = "uint32"\nquantity = "active_energy"\n'
-        'channel = "total"\nunit = "KWH"\ncounter = "lifetime"\n',
-        "utf-8",
+def test_another_agent_s_outbox_is_one_line_and_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "outbox.sqlite").write_bytes(b"not SQLite at all, but long enough to be read" * 50)
+    files = DemoFiles.lay_out(tmp_path / "plants", a_day_in(2026), 15_020)
+    text = agent_text(files.path("steel.toml"), tmp_path).replace("gw-1", "steel-gw1")
+    code, _, err = said(["edge", "run", str(write_agent(tmp_path, text))], capsys)
+    assert code == 1
+    file = tmp_path / "outbox.sqlite"
+    assert err == f"enpilot: {file}: the outbox cannot be used: file is not a database\n"
+
+
+def test_version_and_help_end_well() -> None:
+    assert enpilot("--version").stdout.strip() == __version__
+    shown = enpilot("--help")
+    assert shown.returncode == 0
+    assert "edge" in shown.stdout
+    assert "单位产品能耗" in shown.stdout
+
+
+def test_checking_a_plant_imports_nothing_that_a_server_needs(tmp_path: Path) -> None:
+    files = DemoFiles.lay_out(tmp_path, a_day_in(2026), 15_020)
+    program = (
+        "import sys; from enpilot.cli import app\n"
+        f"app(['edge', 'check', {str(files.path('steel.toml'))!r}], result_action='return_value')\n"
+        f"print('LOADED', [m for m in {SERVER_MODULES!r} if m in sys.modules])"
     )
-    file = tmp_path / "plant.toml"
-    file.write_text(PLANT.replace("acrel-adl400", str(profile)), "utf-8")
-    refused(enpilot("edge", "check", file), str(profile), "'KWH'", "kWh")
-
-
-def test_an_unknown_setting(tmp_path: Path) -> None:
-    file = tmp_path / "ingest.toml"
-    file.write_text("group_mesages = 5\n", "utf-8")
-    refused(enpilot("ingest", "run", file), str(file), "group_mesages")
-    refused(enpilot("ingest", "run", tmp_path / "none.toml"), "no such file")
-
-
-def test_no_database_named() -> None:
-    refused(enpilot("db", "status"), "ENPILOT_DATABASE_URL")
-
-
-def test_a_database_that_is_not_there() -> None:
-    done = enpilot("db", "status", ENPILOT_DATABASE_URL="postgresql://u:secret@127.0.0.1:1/nothing")
-    assert done.returncode != 0
-    assert "secret" not in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-
-
-def test_the_demo_on_a_port_in_use(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        folder = tmp_path / "demo"
-        refused(enpilot("demo", "--port", str(port), "--data-dir", folder), str(port), "--port")
-        assert not folder.exists()
-
-
-def test_no_broker_for_ingest(postgres_url: str) -> None:
-    done = enpilot("ingest", "run", "--port", "1", ENPILOT_DATABASE_URL=postgres_url)
-    assert done.returncode != 0
-    assert "no MQTT broker at 127.0.0.1:1" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("command", [["--help"], ["edge", "profiles"], ["edge", "--help"]])
-def test_a_gateway_imports_no_server_part(command: list[str]) -> None:
-    code = (
-        "import sys\nfrom enpilot.cli import app\n"
-        f"try:\n    app({command!r})\nexcept SystemExit:\n    pass\n"
-        f"print('IMPORTED', [m for m in {SERVER_PARTS!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "IMPORTED []" in done.stdout
+    assert "LOADED []" in done.stdout
+    assert "agent steel-gw1: 5 requests a scan, 15 series" in done.stdout
+    assert "holding 0x016a+22: active_power.total, power_factor.total" in done.stdout
+
+
+def test_a_lean_install_says_what_a_server_command_needs() -> None:
+    """As on a gateway: what only a server has cannot be imported."""
+    program = (
+        "import sys\n"
+        "class Lean:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {SERVER_MODULES[:-1]!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Lean())\n"
+        "sys.argv = ['enpilot', *sys.argv[1:]]\n"
+        "from enpilot.cli import main\n"
+        "main()"
+    )
+    for command, code in (
+        ("ingest run", 2),
+        ("analyze run", 2),
+        ("bogus", 2),
+        ("edge profiles", 0),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *command.split()],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stderr
+        assert done.stderr.count("\n") == (code != 0)
+        if "run" in command:
+            assert "which a gateway's lean install leaves out" in done.stderr
