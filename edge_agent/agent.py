@@ -69,6 +69,7 @@ class _Agent:
         # What was read is stored; what the platform does not confirm in time goes out next time.
         await self._cut()
         await self._drain(uplink)
+        self._uplink.stop()
         await _end(uplink)
         for line in self._lines:
             line.close()

@@ -65,13 +65,18 @@ class Uplink:
         self._probe_s = settings.probe_first_s
         self._probing = False
         self._warned = False
+        self._stopping = False
 
     def wake(self) -> None:
         """Say that a new batch is in the outbox."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Say that `run` is about to be cancelled."""
+        self._stopping = True
+
     async def run(self) -> None:
-        """Stay connected until cancelled."""
+        """Stay connected until cancelled, after `stop`."""
         delay_s = _FIRST_RECONNECT_S
         down = False
         while True:
@@ -111,7 +116,7 @@ class Uplink:
     async def _serve(self, client: aiomqtt.Client) -> None:
         await client.subscribe(topic(self._agent, "receipt"), qos=1)
         for _, body in await asyncio.to_thread(self._outbox.births, self._birth[0]):
-            await _publish(client, topic(self._agent, "birth"), body, retain=True)
+            await self._publish(client, topic(self._agent, "birth"), body, retain=True)
         # Whatever was on its way when the connection broke is sent again.
         self._in_flight.clear()
         self._probing = False
@@ -149,7 +154,9 @@ class Uplink:
             bodies = dict(await asyncio.to_thread(self._outbox.births, self._birth[0]))
             for needed in receipt.need:
                 if needed in bodies:
-                    await _publish(client, topic(self._agent, "birth"), bodies[needed], retain=True)
+                    await self._publish(
+                        client, topic(self._agent, "birth"), bodies[needed], retain=True
+                    )
             self._in_flight.clear()
         self._probing = False
         self._wake.set()
@@ -171,7 +178,7 @@ class Uplink:
                 self._heard_at = time.monotonic()  # silence counts from the first unanswered send
             for batch in batches:
                 self._in_flight.add((batch.stream, batch.seq))
-                await _publish(
+                await self._publish(
                     client, topic(self._agent, "data"), self._message(batch), retain=False
                 )
                 await asyncio.to_thread(self._outbox.note_sent, batch)
@@ -206,6 +213,15 @@ class Uplink:
             compress=self._settings.compress,
         )
 
+    async def _publish(
+        self, client: aiomqtt.Client, name: str, body: bytes, *, retain: bool
+    ) -> None:
+        await client.publish(name, body, qos=1, retain=retain)
+        # aiomqtt waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that
+        # comes together with the result; the task would then never end.
+        if self._stopping:
+            raise asyncio.CancelledError
+
     async def _report(self, client: aiomqtt.Client) -> None:
         while True:
             load = await asyncio.to_thread(self._outbox.load)
@@ -213,7 +229,7 @@ class Uplink:
             status.held_batches = load.batches
             status.held_readings = load.readings
             status.oldest_held_us = load.oldest_us
-            await _publish(client, topic(self._agent, "status"), encode(status), retain=True)
+            await self._publish(client, topic(self._agent, "status"), encode(status), retain=True)
             await asyncio.sleep(self._settings.status_s)
 
     def _status(self, state: str) -> Status:
@@ -225,15 +241,6 @@ class Uplink:
             stream=self._outbox.stream,
             units_down=self._units_down(),
         )
-
-
-async def _publish(client: aiomqtt.Client, name: str, body: bytes, *, retain: bool) -> None:
-    await client.publish(name, body, qos=1, retain=retain)
-    # aiomqtt waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that
-    # comes together with the result; the task would then never end.
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext | None:
