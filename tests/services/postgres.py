@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,9 @@ from enpilot.database import migrate
 from enpilot.demo.database import embedded_database
 from tests.services.guard import ended_with_us
 
-_numbers = itertools.count(1)
+
+def _unique(kind: str) -> str:
+    return f"enpilot_{kind}_{secrets.token_hex(6)}"
 
 
 class DatabaseServer:
@@ -35,7 +36,7 @@ class DatabaseServer:
                 migrate(url)
                 yield url
             return
-        name = f"test_{os.getpid()}_{next(_numbers)}"
+        name = _unique("test")
         if self._template is None:
             self._template = self._migrated_template()
         with psycopg.connect(self.url, autocommit=True) as server:
@@ -47,7 +48,7 @@ class DatabaseServer:
                 server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _migrated_template(self) -> str:
-        name = f"template_{os.getpid()}"
+        name = _unique("template")
         with psycopg.connect(self.url, autocommit=True) as server:
             server.execute(f"CREATE DATABASE {name}")
             migrate(make_conninfo(self.url, dbname=name))
@@ -62,7 +63,7 @@ class DatabaseServer:
     @contextlib.contextmanager
     def empty_database(self) -> Iterator[str]:
         """Yield a connection string to a database without our schema."""
-        name = f"empty_{os.getpid()}_{next(_numbers)}"
+        name = _unique("empty")
         with psycopg.connect(self.url, autocommit=True) as server:
             server.execute(f"CREATE DATABASE {name}")
         try:
