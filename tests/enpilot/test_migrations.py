@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from enpilot.database import (
     migration_status,
     read_capabilities,
 )
+from enpilot.database.cli import capabilities
 from enpilot.database.reconcile import reconcile
 from enpilot.demo.processes import free_port
 from tests.services.postgres import DatabaseServer
@@ -87,6 +89,21 @@ def test_plain_postgresql_says_what_it_is(postgres_url: str) -> None:
     assert (found.edition, found.timescaledb, found.community) == ("PostgreSQL", None, False)
 
 
+def test_the_command_says_what_more_the_server_could_do(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENPILOT_DATABASE_URL", database_url)
+    capabilities()
+    said = capsys.readouterr().out
+    if "TimescaleDB" in said.splitlines()[0]:
+        assert re.search(r"^hypertables +on ", said, re.MULTILINE)
+        assert "to turn more on" not in said
+    else:
+        assert re.search(r"^hypertables +off ", said, re.MULTILINE)
+        assert "install TimescaleDB on the server, then run `enpilot db migrate`" in said
+    assert re.search(r"^columnstore +off ", said, re.MULTILINE)
+
+
 @pytest.mark.timescaledb
 def test_timescaledb_apache_has_hypertables(timescale_url: str) -> None:
     with connect(timescale_url, "test", autocommit=True) as connection:
@@ -133,6 +150,13 @@ def community_ddl_is_accepted(connection: psycopg.Connection[Any]) -> None:
     assert connection.execute("SELECT sum(raw_int) FROM reading").fetchone() == (125250,)
     # The guarded view still reads compressed chunks.
     assert connection.execute("SELECT count(*) FROM visible_reading").fetchone() == (0,)
+    connection.execute(
+        "CREATE MATERIALIZED VIEW hourly WITH (timescaledb.continuous) AS"
+        " SELECT series_id, time_bucket('1 hour', ts) AS hour, max(raw_int) AS highest"
+        " FROM reading GROUP BY 1, 2 WITH NO DATA"
+    )
+    connection.execute("CALL refresh_continuous_aggregate('hourly', NULL, NULL)")
+    assert connection.execute("SELECT max(highest) FROM hourly").fetchone() == (500,)
 
 
 @pytest.mark.timescaledb
