@@ -10,7 +10,23 @@ import pytest
 
 from tests.services.mosquitto import Broker, running_mosquitto
 from tests.services.postgres import DatabaseServer, embedded_server
-from tests.services.timescaledb import timescaledb_server
+from tests.services.timescaledb import timescaledb_root, timescaledb_server
+from tests.services.wasm_timescaledb import wasm_is_installed
+
+COMMUNITY = "ENPILOT_TEST_TIMESCALE_URL"
+
+
+def pytest_report_header() -> list[str]:
+    """Say which kinds of server this run is on, so that nothing is left out in silence."""
+    root, wasm = timescaledb_root(), wasm_is_installed()
+    missing = "skipped, not installed: `make services` says what is missing"
+    server = "tested" if os.environ.get(COMMUNITY) else f"skipped, {COMMUNITY} is not set"
+    return [
+        "PostgreSQL: tested, embedded",
+        f"TimescaleDB Apache: {f'tested, from {root}' if root else missing}",
+        f"TimescaleDB Community, DDL and queries: {'tested, in WASM' if wasm else missing}",
+        f"TimescaleDB Community, a server: {server}",
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +75,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def community_url() -> Iterator[str]:
     """A fresh database on the server that ENPILOT_TEST_TIMESCALE_URL names."""
-    url = os.environ.get("ENPILOT_TEST_TIMESCALE_URL")
+    url = os.environ.get(COMMUNITY)
     if not url:
-        pytest.skip("ENPILOT_TEST_TIMESCALE_URL names no TimescaleDB Community server")
+        pytest.skip(f"{COMMUNITY} names no TimescaleDB Community server")
     with DatabaseServer(url, from_template=False).database() as fresh:
         yield fresh

@@ -6,7 +6,12 @@ Needs the extra ``server``; an edge gateway never imports this package.
 from enpilot.database.capabilities import Capabilities, read_capabilities
 from enpilot.database.commit_order import data_version, database_identity, draw_commit_no
 from enpilot.database.connection import DatabaseUnavailableError, connect, database_url
-from enpilot.database.migrate import MigrationStatus, migrate, migration_status
+from enpilot.database.migrate import (
+    MigrationStatus,
+    migrate,
+    migrate_connection,
+    migration_status,
+)
 from enpilot.database.service_loop import run_connected
 
 __all__ = [
@@ -19,6 +24,7 @@ __all__ = [
     "database_url",
     "draw_commit_no",
     "migrate",
+    "migrate_connection",
     "migration_status",
     "read_capabilities",
     "run_connected",

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
 from enpilot.database.capabilities import Capabilities
-from enpilot.database.connection import SCHEMA, connect, connection_options
+from enpilot.database.connection import SCHEMA, connect
 from enpilot.database.factors import seed_factors
 from enpilot.database.reconcile import reconcile
 
-__all__ = ["MigrationStatus", "migrate", "migration_status"]
+__all__ = ["MigrationStatus", "migrate", "migrate_connection", "migration_status"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -52,30 +51,48 @@ def migrate(url: str) -> Capabilities:
         If the server cannot be reached.
     """
     with connect(url, "migrate", autocommit=True) as connection:
-        # One migration at a time; the connection's end releases the lock, whatever happens.
-        connection.execute("SELECT pg_advisory_lock(hashtextextended('enpilot.migrate', 0))")
-        connection.execute(
-            psycopg.sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(psycopg.sql.Identifier(SCHEMA))
-        )
-        backend = _backend(url)
-        try:
-            backend.apply_migrations(backend.to_apply(_migrations()))
-        finally:
-            backend.connection.close()
-        capabilities = reconcile(connection)
-        seed_factors(connection)
-        return capabilities
+        return migrate_connection(connection)
+
+
+def migrate_connection(connection: psycopg.Connection[Any]) -> Capabilities:
+    """Do what `migrate` does, on a connection that is open already.
+
+    Parameters
+    ----------
+    connection
+        In autocommit mode and with our schema first in ``search_path``, as
+        `enpilot.database.connect` opens it.
+
+    Returns
+    -------
+    Capabilities
+        What the server can do after reconciling.
+    """
+    # One migration at a time; if it fails, the connection's end releases the lock.
+    connection.execute("SELECT pg_advisory_lock(hashtextextended('enpilot.migrate', 0))")
+    connection.execute(
+        psycopg.sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(psycopg.sql.Identifier(SCHEMA))
+    )
+    backend = _Backend(connection)
+    backend.init_database()
+    backend.break_lock()  # we hold the real one; a killed process may have left yoyo's own row
+    backend.apply_migrations(backend.to_apply(_migrations()))
+    capabilities = reconcile(connection)
+    seed_factors(connection)
+    connection.execute("SELECT pg_advisory_unlock(hashtextextended('enpilot.migrate', 0))")
+    return capabilities
 
 
 def migration_status(url: str) -> MigrationStatus:
     """Say which migrations a database has and which it needs; changes nothing but bookkeeping."""
-    connect(url, "migrate").close()  # says clearly when the server is away; yoyo would not
-    backend = _backend(url)
-    try:
-        pending = [m.id for m in backend.to_apply(_migrations())]
-    finally:
-        backend.connection.close()
     every = [m.id for m in _migrations()]
+    with connect(url, "migrate", autocommit=True) as connection:
+        row = connection.execute("SELECT to_regnamespace(%s) IS NULL", (SCHEMA,)).fetchone()
+        if row == (True,):
+            return MigrationStatus([], every)  # yoyo would lay its tables into another schema
+        backend = _Backend(connection)
+        backend.init_database()
+        pending = [m.id for m in backend.to_apply(_migrations())]
     return MigrationStatus([name for name in every if name not in pending], pending)
 
 
@@ -83,18 +100,27 @@ def _migrations() -> Any:  # yoyo has no type hints
     return read_migrations(str(_MIGRATIONS))
 
 
-def _backend(url: str) -> Any:
-    given = {k: str(v) for k, v in conninfo_to_dict(url).items() if v is not None}
-    port = given.pop("port", None)
-    uri = DatabaseURI(
-        scheme="postgresql+psycopg",
-        username=given.pop("user", None),
-        password=given.pop("password", None),
-        hostname=given.pop("host", None),
-        port=int(port) if port else None,
-        database=given.pop("dbname", ""),
-        args=given | {"options": connection_options(), "application_name": "enpilot migrate"},
-    )
-    backend = PostgresqlPsycopgBackend(uri, "_yoyo_migration")
-    backend.init_database()
-    return backend
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no type hints
+    """Yoyo on our own connection: under the lock that it holds, and on servers that take one."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._ours = connection
+        uri = DatabaseURI(
+            scheme="postgresql+psycopg",
+            username=None,
+            password=None,
+            hostname=None,
+            port=None,
+            database=connection.info.dbname,
+            args={},
+        )
+        super().__init__(uri, "_yoyo_migration")
+
+    def connect(self, dburi: Any) -> psycopg.Connection[Any]:  # noqa: ARG002 (yoyo's signature)
+        return self._ours
+
+    def copy(self) -> _Backend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave open what was not opened here."""

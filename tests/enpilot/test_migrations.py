@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,24 @@ import psycopg
 import pytest
 
 import enpilot.database
-from enpilot.database import connect, draw_commit_no, migrate, migration_status, read_capabilities
-from enpilot.database.factors import seed_factors
+from enpilot.database import (
+    DatabaseUnavailableError,
+    connect,
+    data_version,
+    draw_commit_no,
+    migrate,
+    migrate_connection,
+    migration_status,
+    read_capabilities,
+)
+from enpilot.database.cli import capabilities
 from enpilot.database.reconcile import reconcile
+from enpilot.demo.processes import free_port
 from tests.services.postgres import DatabaseServer
 from tests.services.wasm_timescaledb import wasm_connection
 
 MIGRATIONS = sorted((Path(enpilot.database.__file__).parent / "migrations").glob("*.sql"))
+OUR_TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ 'yoyo'"
 HYPERTABLES = (
     "SELECT hypertable_name, time_interval::text FROM timescaledb_information.dimensions"
     " WHERE hypertable_schema = 'enpilot' ORDER BY 1"
@@ -25,6 +38,9 @@ HYPERTABLES = (
 def test_migrating_again_changes_nothing(postgres_server: DatabaseServer) -> None:
     with postgres_server.empty_database() as url:
         assert migration_status(url).applied == []
+        with connect(url, "test") as connection:
+            # Asking leaves nothing behind where the schema is not there yet.
+            assert connection.execute(OUR_TABLES).fetchall() == []
         migrate(url)
         before = migration_status(url)
         assert before.pending == []
@@ -37,10 +53,55 @@ def test_migrating_again_changes_nothing(postgres_server: DatabaseServer) -> Non
             assert connection.execute("SELECT count(*) FROM factor").fetchone() == factors
 
 
+def test_services_that_start_together_migrate_one_after_the_other(
+    postgres_server: DatabaseServer,
+) -> None:
+    with postgres_server.empty_database() as url, ThreadPoolExecutor(4) as services:
+        found = list(services.map(migrate, [url] * 4))
+        assert len(set(found)) == 1
+        assert migration_status(url).pending == []
+
+
+def test_a_first_migration_that_was_killed_locks_nobody_out(
+    postgres_server: DatabaseServer,
+) -> None:
+    with postgres_server.empty_database() as url:
+        with connect(url, "test", autocommit=True) as connection:
+            connection.execute("CREATE SCHEMA enpilot")
+            connection.execute(
+                "CREATE TABLE yoyo_lock (locked int PRIMARY KEY, ctime timestamp, pid int NOT NULL)"
+            )
+            connection.execute("INSERT INTO yoyo_lock VALUES (1, now(), 4000000)")
+        migrate(url)
+        assert migration_status(url).pending == []
+
+
+def test_a_server_that_is_away_is_named_without_the_password() -> None:
+    url = f"postgresql://someone:secret@127.0.0.1:{free_port()}/plant"
+    with pytest.raises(DatabaseUnavailableError, match=r"'plant' at 127\.0\.0\.1") as error:
+        migrate(url)
+    assert "secret" not in str(error.value)
+
+
 def test_plain_postgresql_says_what_it_is(postgres_url: str) -> None:
     with connect(postgres_url, "test", autocommit=True) as connection:
         found = read_capabilities(connection)
     assert (found.edition, found.timescaledb, found.community) == ("PostgreSQL", None, False)
+
+
+def test_the_command_says_what_more_the_server_could_do(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENPILOT_DATABASE_URL", database_url)
+    capabilities()
+    said = capsys.readouterr().out
+    if "TimescaleDB" in said.splitlines()[0]:
+        assert re.search(r"^hypertables +on ", said, re.MULTILINE)
+        assert "to turn more on" not in said
+    else:
+        assert re.search(r"^hypertables +off ", said, re.MULTILINE)
+        assert "install TimescaleDB on the server, then run `enpilot db migrate`" in said
+    assert re.search(r"^columnstore +off ", said, re.MULTILINE)
 
 
 @pytest.mark.timescaledb
@@ -89,17 +150,22 @@ def community_ddl_is_accepted(connection: psycopg.Connection[Any]) -> None:
     assert connection.execute("SELECT sum(raw_int) FROM reading").fetchone() == (125250,)
     # The guarded view still reads compressed chunks.
     assert connection.execute("SELECT count(*) FROM visible_reading").fetchone() == (0,)
+    connection.execute(
+        "CREATE MATERIALIZED VIEW hourly WITH (timescaledb.continuous) AS"
+        " SELECT series_id, time_bucket('1 hour', ts) AS hour, max(raw_int) AS highest"
+        " FROM reading GROUP BY 1, 2 WITH NO DATA"
+    )
+    connection.execute("CALL refresh_continuous_aggregate('hourly', NULL, NULL)")
+    assert connection.execute("SELECT max(highest) FROM hourly").fetchone() == (500,)
 
 
 @pytest.mark.timescaledb
 def test_the_community_editions_ddl_in_wasm() -> None:
     with wasm_connection() as connection:
-        connection.execute("CREATE SCHEMA enpilot")
-        for file in MIGRATIONS:
-            connection.execute(file.read_text("utf-8").encode())
-        reconcile(connection)
-        reconcile(connection)
-        assert seed_factors(connection) > 0
+        found = migrate_connection(connection)
+        assert migrate_connection(connection) == found
+        factors = connection.execute("SELECT count(*) > 0 FROM factor").fetchone()
+        assert factors == (True,)
         community_ddl_is_accepted(connection)
 
 
@@ -121,3 +187,18 @@ def test_commit_numbers_follow_commit_order(postgres_url: str) -> None:
         second.rollback()
         first.commit()
         assert draw_commit_no(second) > one
+
+
+def test_the_data_version_waits_for_the_writer_that_is_committing(database_url: str) -> None:
+    with (
+        connect(database_url, "writer") as writer,
+        connect(database_url, "reader", autocommit=True) as reader,
+    ):
+        before = data_version(reader)
+        number = draw_commit_no(writer)
+        assert number == before + 1
+        reader.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            data_version(reader)
+        writer.commit()
+        assert data_version(reader) == number

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from enpilot.demo.processes import free_port, port_is_free
 from enpilot.settings import MqttSettings
+from tests.services.guard import ended_with_us
 
 ANYONE = """\
 allow_anonymous true
@@ -28,12 +29,14 @@ class Broker:
     port: int
     command: list[str]
     process: subprocess.Popen[bytes]
+    guard: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def settings(self) -> MqttSettings:
         return MqttSettings(port=self.port)
 
     def kill(self) -> None:
+        self.guard.close()
         self.process.kill()
         self.process.wait()
 
@@ -41,6 +44,7 @@ class Broker:
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        self.guard.enter_context(ended_with_us(self.process.pid, "KILL"))
         deadline = time.monotonic() + 10
         while port_is_free(self.port):
             assert self.process.poll() is None, "mosquitto ended by itself"
@@ -62,8 +66,8 @@ def running_mosquitto(folder: Path, configuration: str = ANYONE) -> Iterator[Bro
     file = folder / "mosquitto.conf"
     file.write_text(f"listener {port} 127.0.0.1\n{user}{configuration}", "utf-8")
     broker = Broker(port, [mosquitto_program(), "-c", str(file)], None)  # type: ignore[arg-type]
-    broker.start()
     try:
+        broker.start()
         yield broker
     finally:
         broker.kill()

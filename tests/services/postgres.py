@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,11 @@ from psycopg.conninfo import make_conninfo
 
 from enpilot.database import migrate
 from enpilot.demo.database import embedded_database
+from tests.services.guard import ended_with_us
 
-_numbers = itertools.count(1)
+
+def _unique(kind: str) -> str:
+    return f"enpilot_{kind}_{secrets.token_hex(6)}"
 
 
 class DatabaseServer:
@@ -34,12 +36,10 @@ class DatabaseServer:
                 migrate(url)
                 yield url
             return
-        name = f"test_{os.getpid()}_{next(_numbers)}"
+        name = _unique("test")
+        if self._template is None:
+            self._template = self._migrated_template()
         with psycopg.connect(self.url, autocommit=True) as server:
-            if self._template is None:
-                self._template = f"template_{os.getpid()}"
-                server.execute(f"CREATE DATABASE {self._template}")
-                migrate(make_conninfo(self.url, dbname=self._template))
             server.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         try:
             yield make_conninfo(self.url, dbname=name)
@@ -47,10 +47,23 @@ class DatabaseServer:
             with psycopg.connect(self.url, autocommit=True) as server:
                 server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def _migrated_template(self) -> str:
+        name = _unique("template")
+        with psycopg.connect(self.url, autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}")
+            migrate(make_conninfo(self.url, dbname=name))
+            # TimescaleDB's workers sit in every database; copying needs one that nobody is in.
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            server.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                (name,),
+            )
+        return name
+
     @contextlib.contextmanager
     def empty_database(self) -> Iterator[str]:
         """Yield a connection string to a database without our schema."""
-        name = f"empty_{os.getpid()}_{next(_numbers)}"
+        name = _unique("empty")
         with psycopg.connect(self.url, autocommit=True) as server:
             server.execute(f"CREATE DATABASE {name}")
         try:
@@ -66,5 +79,13 @@ def embedded_server() -> Iterator[DatabaseServer]:
     with tempfile.TemporaryDirectory(prefix="enpilot-test-") as name:
         # Started by root, the server runs as another user, who must be able to enter.
         Path(name).chmod(0o711)
-        with embedded_database(Path(name) / "database") as url:
-            yield DatabaseServer(url)
+        folder = Path(name) / "database"
+        with embedded_database(folder) as url:
+            with psycopg.connect(url, autocommit=True) as server:
+                # Nobody needs a test's data after a power cut.
+                for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                    server.execute(f"ALTER SYSTEM SET {setting} = off")
+                server.execute("SELECT pg_reload_conf()")
+            postmaster = int((folder / "postmaster.pid").read_text().splitlines()[0])
+            with ended_with_us(postmaster, "QUIT"):
+                yield DatabaseServer(url)

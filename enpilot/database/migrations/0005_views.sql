@@ -69,3 +69,13 @@ CREATE POLICY granted ON enpi_period FOR SELECT
 ALTER TABLE alert_event ENABLE ROW LEVEL SECURITY;
 CREATE POLICY granted ON alert_event FOR SELECT
     USING (site_id IN (SELECT site_id FROM granted_site));
+-- Without a site of their own: a threshold or a target says as much as a figure.
+ALTER TABLE alert_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY granted ON alert_state FOR SELECT
+    USING (alert_rule_id IN (SELECT alert_rule_id FROM alert_rule JOIN granted_site USING (site_id)));
+ALTER TABLE alert_rule_record ENABLE ROW LEVEL SECURITY;
+CREATE POLICY granted ON alert_rule_record FOR SELECT
+    USING (alert_rule_id IN (SELECT alert_rule_id FROM alert_rule JOIN granted_site USING (site_id)));
+ALTER TABLE target ENABLE ROW LEVEL SECURITY;
+CREATE POLICY granted ON target FOR SELECT
+    USING (enpi_id IN (SELECT enpi_id FROM enpi JOIN granted_site USING (site_id)));

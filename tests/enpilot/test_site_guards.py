@@ -1,0 +1,230 @@
+"""A role sees its granted site and no other, in every relation that holds figures (D19)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import psycopg
+import pytest
+
+from enpilot.database import connect
+
+Connection = psycopg.Connection[Any]
+
+# How a row of a relation that readers may ask names its site.
+OF_SERIES = "series_id IN (SELECT series_id FROM series WHERE site_id = {site})"
+OF_RULE = "alert_rule_id IN (SELECT alert_rule_id FROM alert_rule WHERE site_id = {site})"
+OF_ENPI = "enpi_id IN (SELECT enpi_id FROM enpi WHERE site_id = {site})"
+OF_SITE = "site_id = {site}"
+GUARDED = {
+    "visible_reading": OF_SERIES,
+    "visible_interval_advance": OF_SERIES,
+    "latest_value": OF_SITE,
+    "granted_site": OF_SITE,
+    "output": OF_SITE,
+    "energy_ledger": OF_SITE,
+    "finding": OF_SITE,
+    "energy_period": OF_SITE,
+    "enpi_period": OF_SITE,
+    "alert_event": OF_SITE,
+    "alert_state": OF_RULE,
+    "alert_rule_record": OF_RULE,
+    "target": OF_ENPI,
+}
+# Names, units and published factors: every reader may see them.
+UNGUARDED = {
+    "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "point",
+    "point_record", "product", "product_record", "scheme", "scheme_record", "series",
+    "series_epoch", "site", "site_record",
+}  # fmt: skip
+
+SAID = "valid_from, author, reason, commit_no"
+SAID_VALUES = "'2026-01-01T00:00Z', 'tester', 'test', 1"
+AT = "'2026-03-01T00:00Z'"
+DAY = f"{AT}, '2026-03-02T00:00Z'"
+# One row in each relation; {code} is the site's, the rest is found from it.
+ROWS = f"""
+INSERT INTO site (code) VALUES ('{{code}}');
+INSERT INTO point (site_id, code, medium) SELECT site_id, 'main', 'electricity' FROM here;
+INSERT INTO series (site_id, point_id, quantity, channel)
+    SELECT site_id, point_id, 'active_energy', 'total' FROM here JOIN point USING (site_id);
+INSERT INTO series_epoch (series_id, raw_type, register_scale, unit, origin, {SAID})
+    SELECT series_id, 'uint32', 1, 'kWh', 'human', {SAID_VALUES} FROM my_series;
+INSERT INTO reading SELECT {AT}, series_id, 7, NULL, 0, 0, 1 FROM my_series;
+INSERT INTO latest SELECT series_id, {AT}, 7, NULL, 0, 1 FROM my_series;
+INSERT INTO interval_advance SELECT series_id, {AT}, 1, 7, 0, 900, 1, false, 1 FROM my_series;
+INSERT INTO product (site_id, code, unit) SELECT site_id, 'bar', 't' FROM here;
+INSERT INTO output (site_id, product_id, stage, disposition, quantity, from_ts, to_ts, booked_at,
+                    source, synthetic, batch, author, reason, commit_no)
+    SELECT site_id, product_id, 'qualified', 'good', 7, {DAY}, {AT}, 'test', true, 1, 'tester',
+           'test', 1 FROM here JOIN product USING (site_id);
+INSERT INTO energy_ledger (site_id, medium, kind, quantity, unit, from_ts, to_ts, document, source,
+                           synthetic, batch, author, reason, commit_no)
+    SELECT site_id, 'coal', 'purchase', 7, 't', {DAY}, 'd', 'test', true, 1, 'tester', 'test', 1
+    FROM here;
+INSERT INTO finding (site_id, code, at_ts, severity, evidence, data_version)
+    SELECT site_id, 'test', {AT}, 'note', '{{{{}}}}', 1 FROM here;
+INSERT INTO energy_period (site_id, point_id, quantity, channel, period_kind, period_from,
+                           period_to, amount, unit, simulated, data_version)
+    SELECT site_id, point_id, 'active_energy', 'total', 'day', '2026-03-01', '2026-03-02', 7,
+           'kWh', true, 1 FROM here JOIN point USING (site_id);
+INSERT INTO scheme (site_id, code) SELECT site_id, 'electricity' FROM here;
+INSERT INTO enpi (site_id, code) SELECT site_id, 'per-tonne' FROM here;
+INSERT INTO target (enpi_id, kind, scheme_id, base_from, base_to, end_to, annual_rate,
+                    target_class, authority, author, reason, commit_no)
+    SELECT enpi_id, 'intensity', scheme_id, '2025-01-01', '2026-01-01', '2029-01-01', 0.04,
+           'internal', 'test', 'tester', 'test', 1
+    FROM here JOIN enpi USING (site_id) JOIN scheme USING (site_id);
+INSERT INTO enpi_period (site_id, enpi_id, period_kind, period_from, period_to, energy_unit,
+                         output_unit, status, provisional, synthetic_energy, synthetic_output,
+                         factor_verified, data_version)
+    SELECT site_id, enpi_id, 'day', '2026-03-01', '2026-03-02', 'kgce', 't', 'no_base', false,
+           true, true, true, 1 FROM here JOIN enpi USING (site_id);
+INSERT INTO alert_rule (site_id, code) SELECT site_id, 'high' FROM here;
+INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id, comparison,
+                               threshold, severity, {SAID})
+    SELECT alert_rule_id, '高', 'High', 'threshold', series_id, 'above', 7, 'note', {SAID_VALUES}
+    FROM my_series JOIN alert_rule USING (site_id);
+INSERT INTO alert_state SELECT alert_rule_id, 'firing', {AT}, 7, {AT}
+    FROM here JOIN alert_rule USING (site_id);
+INSERT INTO alert_event (site_id, alert_rule_id, at_ts, from_state, to_state, threshold)
+    SELECT site_id, alert_rule_id, {AT}, 'ok', 'firing', 7 FROM here JOIN alert_rule USING (site_id)
+"""
+
+
+@pytest.fixture
+def owner(database_url: str) -> Iterator[Connection]:
+    """The owner's connection to a database with two sites, ``ours`` and ``theirs``."""
+    with connect(database_url, "owner", autocommit=True) as connection:
+        for code in ("ours", "theirs"):
+            with connection.transaction():
+                connection.execute(
+                    f"CREATE TEMP VIEW here AS SELECT site_id FROM site WHERE code = '{code}';"
+                    "CREATE TEMP VIEW my_series AS SELECT * FROM series JOIN here USING (site_id)"
+                )
+                connection.execute(ROWS.format(code=code).encode())
+                connection.execute("DROP VIEW my_series, here")
+        yield connection
+
+
+@pytest.fixture
+def new_reader(owner: Connection, database_url: str) -> Iterator[Callable[[str], Connection]]:
+    """Make a role of its own and return a connection as it; roles belong to the whole server."""
+    roles: list[str] = []
+    with ExitStack() as connections:
+
+        def make(name: str) -> Connection:
+            role = f"{name}_{owner.info.dbname}"
+            owner.execute(f"CREATE ROLE {role} IN ROLE enpilot_reader")
+            roles.append(role)
+            connection = connections.enter_context(connect(database_url, "reader", autocommit=True))
+            connection.execute(f"SET SESSION AUTHORIZATION {role}")
+            return connection
+
+        yield make
+    for role in roles:
+        owner.execute(f"DROP ROLE {role}")
+
+
+def grant(
+    owner: Connection,
+    reader: Connection,
+    code: str = "ours",
+    since: str = "-1 day",
+    until: str | None = None,
+) -> None:
+    role = reader.execute("SELECT current_user").fetchone()
+    assert role is not None
+    owner.execute(
+        "INSERT INTO role_grant (role_name, site_id, valid_from, valid_to, author)"
+        " SELECT %s, site_id, now() + %s::interval, now() + %s::interval, 'tester'"
+        " FROM site WHERE code = %s",
+        (role[0], since, until, code),
+    )
+
+
+def seen(connection: Connection, code: str) -> dict[str, int]:
+    site = f"(SELECT site_id FROM site WHERE code = '{code}')"
+    found = {}
+    for relation, of_site in GUARDED.items():
+        row = connection.execute(
+            f"SELECT count(*) FROM {relation} WHERE {of_site.format(site=site)}"
+        ).fetchone()
+        assert row is not None
+        found[relation] = row[0]
+    return found
+
+
+ALL = dict.fromkeys(GUARDED, 1)
+NOTHING = dict.fromkeys(GUARDED, 0)
+
+
+def test_each_reader_sees_its_own_site_only(
+    owner: Connection, new_reader: Callable[[str], Connection]
+) -> None:
+    one, other = new_reader("one"), new_reader("other")
+    assert seen(owner, "ours") == seen(owner, "theirs") == ALL
+    grant(owner, one, "ours")
+    grant(owner, other, "theirs")
+    assert (seen(one, "ours"), seen(one, "theirs")) == (ALL, NOTHING)
+    assert (seen(other, "ours"), seen(other, "theirs")) == (NOTHING, ALL)
+    # A condition that a planner might run first cannot tell what it was shown either.
+    total = "SELECT sum(raw_int) FROM visible_reading WHERE 1 / (series_id - {}) IS NOT NULL"
+    hidden = owner.execute(
+        "SELECT series_id FROM series JOIN site USING (site_id) WHERE site.code = 'theirs'"
+    ).fetchone()
+    assert hidden is not None
+    assert one.execute(total.format(hidden[0]).encode()).fetchone() == (7,)
+
+
+def test_a_role_without_a_grant_in_force_sees_nothing(
+    owner: Connection, new_reader: Callable[[str], Connection]
+) -> None:
+    without, past, future = new_reader("without"), new_reader("past"), new_reader("future")
+    grant(owner, past, since="-2 days", until="-1 day")
+    grant(owner, future, since="1 day")
+    for reader in (without, past, future):
+        assert seen(reader, "ours") == seen(reader, "theirs") == NOTHING
+
+
+def test_a_grant_that_ends_takes_its_site_away(
+    owner: Connection, new_reader: Callable[[str], Connection]
+) -> None:
+    reader = new_reader("leaving")
+    grant(owner, reader)
+    assert seen(reader, "ours") == ALL
+    owner.execute("UPDATE role_grant SET valid_to = now()")
+    assert seen(reader, "ours") == NOTHING
+
+
+def test_a_reader_changes_nothing_and_cannot_grant_itself_a_site(
+    owner: Connection, new_reader: Callable[[str], Connection]
+) -> None:
+    reader = new_reader("one")
+    grant(owner, reader)
+    refused = (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.ObjectNotInPrerequisiteState,  # a view that nobody can change
+    )
+    for relation in [*GUARDED, *UNGUARDED, "role_grant", "reading", "interval_advance"]:
+        with pytest.raises(refused):
+            reader.execute(f"DELETE FROM {relation}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        grant(reader, reader, "theirs")
+
+
+def test_every_relation_that_readers_may_ask_is_guarded_or_holds_no_figures(
+    owner: Connection,
+) -> None:
+    """A relation that becomes readable must be put on one of the two lists, with a guard or not."""
+    readable = {
+        row[0]
+        for row in owner.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'enpilot'::regnamespace"
+            " AND relkind IN ('r', 'v', 'm', 'p')"
+            " AND has_any_column_privilege('enpilot_reader', oid, 'SELECT')"
+        )
+    }
+    assert readable == set(GUARDED) | UNGUARDED
