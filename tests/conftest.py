@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.services.mosquitto import Broker, running_mosquitto
 from tests.services.postgres import DatabaseServer, embedded_server
@@ -27,6 +28,13 @@ def pytest_report_header() -> list[str]:
         f"TimescaleDB Community, DDL and queries: {'tested, in WASM' if wasm else missing}",
         f"TimescaleDB Community, a server: {server}",
     ]
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """A command that was called here set up logs to a stream that ended with its test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
