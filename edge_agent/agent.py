@@ -75,7 +75,8 @@ class _Agent:
             line.close()
         self._outbox.close()
         for task in done - {stopped}:
-            task.result()
+            if (error := task.exception()) is not None:
+                raise _first(error)
         _log.info("agent has stopped", agent=self._settings.agent)
 
     async def _drain(self, uplink: asyncio.Task[None]) -> None:
@@ -116,6 +117,13 @@ class _Agent:
                 self._settings.keep_confirmed_h * 3600,
                 self._birth[0],
             )
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what began it: the tasks of the uplink fail as a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:
