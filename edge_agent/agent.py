@@ -23,6 +23,7 @@ __all__ = ["run_agent"]
 
 _log = structlog.get_logger("edge")
 _FORGET_EVERY_S = 600.0
+_CANCEL_AGAIN_S = 1.0
 
 
 class _Agent:
@@ -75,7 +76,7 @@ class _Agent:
             line.close()
         self._outbox.close()
         for task in done - {stopped}:
-            if (error := task.exception()) is not None:
+            if not task.cancelled() and (error := task.exception()) is not None:
                 raise _first(error)
         _log.info("agent has stopped", agent=self._settings.agent)
 
@@ -127,9 +128,13 @@ def _first(error: BaseException) -> BaseException:
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    open_tasks = set(tasks)
+    # More than once: before Python 3.12 asyncio.wait_for, which pymodbus uses, forgets a
+    # cancellation that comes together with the reply.
+    while open_tasks:
+        for task in open_tasks:
+            task.cancel()
+        _, open_tasks = await asyncio.wait(open_tasks, timeout=_CANCEL_AGAIN_S)
 
 
 def run_agent(settings: EdgeSettings, plan: ReadPlan) -> None:
