@@ -23,6 +23,7 @@ __all__ = ["run_agent"]
 
 _log = structlog.get_logger("edge")
 _FORGET_EVERY_S = 600.0
+_CANCEL_AGAIN_S = 1.0
 
 
 class _Agent:
@@ -75,7 +76,8 @@ class _Agent:
             line.close()
         self._outbox.close()
         for task in done - {stopped}:
-            task.result()
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise _first(error)
         _log.info("agent has stopped", agent=self._settings.agent)
 
     async def _drain(self, uplink: asyncio.Task[None]) -> None:
@@ -118,10 +120,21 @@ class _Agent:
             )
 
 
+def _first(error: BaseException) -> BaseException:
+    """Return what began it: the tasks of the uplink fail as a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 async def _end(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    open_tasks = set(tasks)
+    # More than once: before Python 3.12 asyncio.wait_for, which pymodbus uses, forgets a
+    # cancellation that comes together with the reply.
+    while open_tasks:
+        for task in open_tasks:
+            task.cancel()
+        _, open_tasks = await asyncio.wait(open_tasks, timeout=_CANCEL_AGAIN_S)
 
 
 def run_agent(settings: EdgeSettings, plan: ReadPlan) -> None:

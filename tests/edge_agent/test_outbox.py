@@ -273,6 +273,20 @@ def test_damage_in_the_middle_is_said_with_the_file(file: Path) -> None:
         held(Outbox(file, "gw-1"))
 
 
+def test_a_full_disk_is_said_with_the_file_and_loses_no_number(file: Path) -> None:
+    outbox = opened(file)
+    fill(outbox, 3)
+    pages = outbox._db.execute("PRAGMA page_count").fetchone()[0]
+    outbox._db.execute(f"PRAGMA max_page_count = {pages + 4}")  # SQLite's own word for full
+    with pytest.raises(OutboxError, match=r"outbox\.sqlite: .* database or disk is full"):
+        fill(outbox, 500)
+    committed = [b.seq for b in held(outbox)]
+    assert committed == list(range(1, len(committed) + 1))
+    outbox._db.execute("PRAGMA max_page_count = 100000")
+    assert fill(outbox, 1) == [len(committed) + 1]
+    outbox.close()
+
+
 WRITER = """
 import sys
 from pathlib import Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import time
 
@@ -38,9 +37,10 @@ class Polling:
     async def run(self, seconds: float) -> None:
         task = asyncio.create_task(self.poller.run())
         await asyncio.sleep(seconds)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        while not task.done():  # a cancellation may be forgotten, see edge_agent.agent
+            task.cancel()
+            await asyncio.wait([task], timeout=0.5)
+        assert task.cancelled()
         self.line.close()
 
 

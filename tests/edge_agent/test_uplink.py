@@ -93,9 +93,12 @@ async def going(broker: Broker, folder: Path, batches: int) -> AsyncIterator[Pla
         try:
             yield platform
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            open_tasks = set(tasks)
+            while open_tasks:  # a cancellation may be forgotten, see edge_agent.agent
+                for task in open_tasks:
+                    task.cancel()
+                _, open_tasks = await asyncio.wait(open_tasks, timeout=0.5)
+            tasks[0].cancelled() or tasks[0].exception()
     outbox.close()
 
 
