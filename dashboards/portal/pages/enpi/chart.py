@@ -88,7 +88,7 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
     digits: list[Any] = [str(m.month.month) for m in months]
     return charts.with_phone(
         option,
-        {"grid": [{"left": 46, "right": 4}, {"left": 46, "right": 4}],
+        {"grid": [{"left": 56, "right": 2}, {"left": 56, "right": 2}],
          "xAxis": [{"data": digits}, {}, {"axisLabel": small, "nameTextStyle": small}],
          "yAxis": [{}, {"nameTextStyle": small}],
          # A column is as wide as a number: smaller labels, and 暂缓 is left to its hollow dot.
