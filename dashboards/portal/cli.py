@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import signal
 import socket
+import sys
 import tempfile
 import warnings
 
@@ -43,6 +45,8 @@ def run(*, host: str = "127.0.0.1", port: int = 8080, behind_proxy: bool = False
             " --behind-proxy"
         )
     listening = _listen(host, port)
+    # uvicorn repeats the signal after its clean end; it must not end us before ours.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with (
         contextlib.closing(listening),
         tempfile.TemporaryDirectory(prefix="enpilot-portal-") as kept,
@@ -65,7 +69,7 @@ def _serve(url: str, listening: socket.socket, *, behind_proxy: bool) -> None:
         create_app(url), log_level="warning", access_log=False, proxy_headers=behind_proxy,
         forwarded_allow_ips="*" if behind_proxy else None, timeout_graceful_shutdown=3,
     )  # fmt: skip
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn repeats the signal after its clean end
+    with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
 
 

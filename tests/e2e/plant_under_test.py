@@ -68,9 +68,11 @@ class PlantUnderTest:
         process.wait()
 
     def stop(self, name: str) -> None:
-        process = self._running.pop(name)
+        process = self._running[name]
         process.terminate()
+        # Still ours if it does not end, so that `end` kills it.
         assert process.wait(40) == 0, (self.folder / f"{name}.log").read_text()
+        del self._running[name]
 
     def end(self) -> None:
         for name in list(self._running):
