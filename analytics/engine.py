@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -12,10 +12,14 @@ from analytics.figures import Span, write_energy_figures, write_enpi_figures
 from analytics.intervals import recompute_point
 from analytics.site_calendar import local_date
 from analytics.site_facts import SiteFacts, load_site_facts
+from analytics.spans import merge_spans
 from enpilot import __version__
 from enpilot.database import data_version
 
 __all__ = ["Pass", "mark_site_dirty", "run_once"]
+
+# Touched times nearer than this are computed in one go.
+_NEAR: Final = dt.timedelta(days=31)
 
 
 @dataclass(slots=True)
@@ -49,9 +53,8 @@ def run_once(connection: psycopg.Connection[Any]) -> Pass:
     version = data_version(connection)
     for (point_id,) in points:
         touched = recompute_point(connection, point_id, version)
-        if touched is not None:
-            done.points += 1
-            done.intervals += touched.intervals
+        done.points += bool(touched)
+        done.intervals += sum(t.intervals for t in touched)
     for (site_id,) in connection.execute(
         "SELECT DISTINCT site_id FROM dirty_site ORDER BY 1"
     ).fetchall():
@@ -101,10 +104,12 @@ def _recompute_site(connection: psycopg.Connection[Any], site_id: int, version: 
         through = _data_through(connection, site_id)
         if through is None:
             return 0
-        since, until = min(c[0] for c in claimed), max(c[1] for c in claimed)
-        span = _span(connection, facts, since, until, through)
-        rows = write_energy_figures(connection, facts, span, version)
-        rows += write_enpi_figures(connection, facts, span, version)
+        rows = 0
+        for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],
+                                        _NEAR):  # fmt: skip
+            span = _span(facts, since, until, through)
+            rows += write_energy_figures(connection, facts, span, version)
+            rows += write_enpi_figures(connection, facts, span, version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (site_id) DO UPDATE SET"
@@ -115,22 +120,19 @@ def _recompute_site(connection: psycopg.Connection[Any], site_id: int, version: 
         return rows
 
 
-def _span(
-    connection: psycopg.Connection[Any],
-    facts: SiteFacts,
-    since: dt.datetime,
-    until: dt.datetime,
-    through: dt.datetime,
-) -> Span:
-    """Return the touched days, with those that have become complete since the last pass."""
-    complete_until = local_date(through, facts.zone)
-    first, after = local_date(since, facts.zone), local_date(until, facts.zone)
+def _newly_complete(
+    connection: psycopg.Connection[Any], site_id: int, through: dt.datetime
+) -> list[tuple[dt.datetime, dt.datetime]]:
+    """Return the time since the last pass: its days may have become complete."""
     row = connection.execute(
-        "SELECT data_through FROM computation WHERE site_id = %s", (facts.site_id,)
+        "SELECT data_through FROM computation WHERE site_id = %s", (site_id,)
     ).fetchone()
-    if row is not None and row[0] is not None:
-        first = min(first, local_date(row[0], facts.zone))
-    return Span(first, after + dt.timedelta(days=1), through, complete_until)
+    return [] if row is None or row[0] is None or row[0] > through else [(row[0], through)]
+
+
+def _span(facts: SiteFacts, since: dt.datetime, until: dt.datetime, through: dt.datetime) -> Span:
+    first, last = local_date(since, facts.zone), local_date(until, facts.zone)
+    return Span(first, last + dt.timedelta(days=1), through, local_date(through, facts.zone))
 
 
 def _data_through(connection: psycopg.Connection[Any], site_id: int) -> dt.datetime | None:

@@ -30,6 +30,7 @@ from analytics.counter_decisions import REFRESH_US
 from analytics.counter_levels import MICRO, collapse_readings, to_level_micro
 from analytics.errors import LevelRangeError
 from analytics.readings import SeriesReadings, instant, load_readings, microseconds
+from analytics.spans import merge_spans
 
 __all__ = ["Touched", "recompute_point"]
 
@@ -38,6 +39,8 @@ _GRID_US: Final = 900 * 1_000_000
 # quarter-hourly figure.
 _GAP_PERIODS: Final = 2.5
 _LEAST_GAP_S: Final = 300
+# Dirty spans nearer than this are computed in one go.
+_NEAR: Final = dt.timedelta(days=1)
 # What a meter may deliver beyond its rated maximum before a reading is called impossible.
 _RATED_MARGIN: Final = 1.2
 _SEVERITY: Final = {
@@ -81,7 +84,7 @@ class _Series:
 
 def recompute_point(
     connection: psycopg.Connection[Any], point_id: int, version: int
-) -> Touched | None:
+) -> list[Touched]:
     """Compute what is dirty at a point, in one transaction.
 
     Parameters
@@ -95,8 +98,8 @@ def recompute_point(
 
     Returns
     -------
-    Touched or None
-        What changed; None if another process had claimed it.
+    list of Touched
+        What changed; empty if another process had claimed it.
     """
     with connection.transaction():
         connection.execute(
@@ -111,30 +114,19 @@ def recompute_point(
         spans: dict[_Series, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
         for series_id, site_id, since, until in claimed:
             spans[_Series(series_id, site_id, point_id)].append((since, until))
-        touched: Touched | None = None
-        for series, dirty in spans.items():
-            done = _recompute_series(
-                connection, series, min(s for s, _ in dirty), max(u for _, u in dirty), version
-            )
-            touched = _merged(touched, done)
-        if touched is not None:
+        touched = [
+            done
+            for series, dirty in spans.items()
+            for since, until in merge_spans(dirty, _NEAR)
+            if (done := _recompute_series(connection, series, since, until, version)) is not None
+        ]
+        for done in touched:
             connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
                 " VALUES (%s, %s, %s, %s)",
-                (touched.site_id, touched.since, touched.until, version),
+                (done.site_id, done.since, done.until, version),
             )
         return touched
-
-
-def _merged(one: Touched | None, two: Touched | None) -> Touched | None:
-    if one is None or two is None:
-        return one or two
-    return Touched(
-        one.site_id,
-        min(one.since, two.since),
-        max(one.until, two.until),
-        one.intervals + two.intervals,
-    )
 
 
 def _recompute_series(
