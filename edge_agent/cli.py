@@ -70,8 +70,12 @@ def check(plant: Path, *, agent: str | None = None) -> None:
         for line, units in plan.lines:
             print(f"  line {line.code} {line.kind} {line.host}:{line.port}")
             for unit in units:
-                print(f"    unit {unit.unit:3} {unit.device.code} at {unit.point}, ", end="")
-                print(f"every {unit.period_s:g} s, profile {unit.device.profile}")
+                print(f"    unit {unit.unit:3} every {unit.period_s:g} s: ", end="")
+                print(
+                    ", ".join(
+                        f"{p.device.code} at {p.point} ({p.profile.code})" for p in unit.parts
+                    )
+                )
                 for block in unit.blocks:
                     names = ", ".join(r.name for r in block.registers)
                     print(f"      {block.function} {block.address:#06x}+{block.count}: {names}")

@@ -12,8 +12,8 @@ from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.constants import ExcCodes
 
+from edge_agent.blocks import Block
 from edge_agent.errors import ReadError
-from edge_agent.plan import Block
 from enpilot.plant import Line
 from enpilot.wire import Quality
 
@@ -38,8 +38,8 @@ class ModbusTcpLine:
             reconnect_delay=0,  # this class reconnects, so that a timeout drops late replies
         )
 
-    async def read(self, unit: int, block: Block) -> list[int]:
-        """Return the registers of a block.
+    async def read(self, unit: int, block: Block, timeout_s: float | None = None) -> bytes:
+        """Return the bytes of a block's registers, waiting at most so long [s].
 
         Raises
         ------
@@ -54,6 +54,7 @@ class ModbusTcpLine:
                 else self._client.read_input_registers
             )
             try:
+                self._client.ctx.comm_params.timeout_connect = timeout_s or self._line.timeout_s
                 reply = await call(block.address, count=block.count, device_id=unit)
             except (TimeoutError, ModbusException, OSError) as error:
                 # A reply that comes later must not be taken for the next one's.
@@ -71,6 +72,7 @@ class ModbusTcpLine:
                 Quality.NO_RESPONSE if silent else Quality.EXCEPTION_REPLY,
                 f"line {self._line.code}, unit {unit}, {block.function} {block.address:#06x}"
                 f"+{block.count}: {reply}",
+                reply.exception_code,
             )
         if len(reply.registers) != block.count:
             self._client.close()
@@ -79,7 +81,7 @@ class ModbusTcpLine:
                 f"line {self._line.code}, unit {unit}: {len(reply.registers)} registers came, "
                 f"{block.count} were asked for",
             )
-        return list(reply.registers)
+        return b"".join(r.to_bytes(2, "big") for r in reply.registers)
 
     def close(self) -> None:
         """Close the connection."""

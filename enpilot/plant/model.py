@@ -42,6 +42,7 @@ _Share = Annotated[str, Meta(pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)\Z")]
 _PositiveShare = Annotated[str, Meta(pattern=r"^(?=.*[1-9])(0\.[0-9]+|1(\.0+)?)\Z")]
 _Rate = Annotated[str, Meta(pattern=r"^(-[0-9]+|0)(\.[0-9]+)?\Z")]  # below 1; 4 % is "0.04"
 _Instant = Annotated[dt.datetime, Meta(tz=True)]
+_PeriodS = Annotated[float, Meta(ge=1, le=3600)]
 
 
 class _Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -109,7 +110,13 @@ class Line(_Strict, kw_only=True):
 
 
 class Device(_Strict, kw_only=True):
-    """A meter or PLC; with ``line``, ``unit`` and ``profile`` an agent polls it."""
+    """A meter or PLC; with ``line``, ``unit`` and ``profile`` an agent polls it.
+
+    A circuit of a multi-circuit meter, or one machine's counters in a shared PLC, is a device that
+    is ``part_of`` another: it answers under that one's unit, ``address_offset`` registers further
+    on, and both are read with the same requests. ``only`` reads just these quantities,
+    ``quantity_period_s`` reads some of them at another period [s].
+    """
 
     code: Code
     maker: str | None = None
@@ -120,7 +127,11 @@ class Device(_Strict, kw_only=True):
     line: Code | None = None
     unit: Annotated[int, Meta(ge=0, le=255)] | None = None
     profile: str | None = None
-    period_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
+    period_s: _PeriodS = 60.0
+    quantity_period_s: dict[str, _PeriodS] = {}
+    only: list[str] | None = None
+    part_of: Code | None = None
+    address_offset: Annotated[int, Meta(ge=0, le=65535)] = 0
 
 
 class Point(Dated, kw_only=True):

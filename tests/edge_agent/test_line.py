@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 
 import pytest
 from pymodbus.constants import ExcCodes
@@ -16,6 +17,10 @@ from tests.edge_agent.modbus_server import MeterUnderTest, serving
 from tests.edge_agent.profiles_for_tests import block, line
 
 
+def words(*numbers: int) -> bytes:
+    return struct.pack(f">{len(numbers)}H", *numbers)
+
+
 async def quality_of(connection: ModbusTcpLine, unit: int, count: int = 2) -> Quality:
     with pytest.raises(ReadError) as caught:
         await connection.read(unit, block(0, count))
@@ -27,8 +32,8 @@ async def test_both_functions_read_the_registers_that_are_there() -> None:
     meter = MeterUnderTest(1, [11, 22, 33, 0xFFFF])
     async with serving([meter.device()]) as port:
         connection = ModbusTcpLine(line(port))
-        assert await connection.read(1, block(0, 4)) == [11, 22, 33, 0xFFFF]
-        assert await connection.read(1, block(1, 2, "input")) == [22, 33]
+        assert await connection.read(1, block(0, 4)) == words(11, 22, 33, 0xFFFF)
+        assert await connection.read(1, block(1, 2, "input")) == words(22, 33)
         connection.close()
     # Function 3 reads holding, 4 input registers (Modbus application protocol, 6.3 and 6.4).
     assert meter.asked == [(3, 0, 4), (4, 1, 2)]
@@ -37,7 +42,7 @@ async def test_both_functions_read_the_registers_that_are_there() -> None:
 async def test_125_registers_come_in_one_request() -> None:
     async with serving([MeterUnderTest(1, list(range(125))).device()]) as port:
         connection = ModbusTcpLine(line(port))
-        assert await connection.read(1, block(0, 125)) == list(range(125))
+        assert await connection.read(1, block(0, 125)) == words(*range(125))
         connection.close()
 
 
@@ -56,7 +61,7 @@ async def test_an_exception_reply_is_told_from_silence(code: ExcCodes, quality: 
     async with serving([refusing.device(), MeterUnderTest(2, [5, 6]).device()]) as port:
         connection = ModbusTcpLine(line(port))
         assert await quality_of(connection, 1) == quality
-        assert await connection.read(2, block(0, 2)) == [5, 6]
+        assert await connection.read(2, block(0, 2)) == words(5, 6)
         connection.close()
 
 
@@ -67,7 +72,7 @@ async def test_a_silent_unit_costs_one_timeout_and_the_next_is_read() -> None:
         began = asyncio.get_running_loop().time()
         assert await quality_of(connection, 9) == Quality.NO_RESPONSE
         assert 0.15 < asyncio.get_running_loop().time() - began < 1.0
-        assert await connection.read(1, block(0, 2)) == [5, 6]
+        assert await connection.read(1, block(0, 2)) == words(5, 6)
         connection.close()
 
 
@@ -78,9 +83,9 @@ async def test_a_late_reply_is_never_taken_for_the_next_one_s() -> None:
         assert await quality_of(connection, 1) == Quality.NO_RESPONSE
         slow.delay_s, slow.registers = 0.0, [333, 333]
         for _ in range(20):
-            assert await connection.read(2, block(0, 2)) == [222, 222]
+            assert await connection.read(2, block(0, 2)) == words(222, 222)
             await asyncio.sleep(0.01)  # the late reply falls into this loop
-        assert await connection.read(1, block(0, 2)) == [333, 333]
+        assert await connection.read(1, block(0, 2)) == words(333, 333)
         connection.close()
 
 
@@ -90,7 +95,7 @@ async def test_requests_of_several_tasks_go_one_at_a_time() -> None:
         connection = ModbusTcpLine(line(port))
         units = [1, 2, 3] * 20
         answers = await asyncio.gather(*(connection.read(u, block(0, 2)) for u in units))
-        assert answers == [[u, u * 256] for u in units]
+        assert answers == [words(u, u * 256) for u in units]
         connection.close()
 
 
@@ -102,10 +107,10 @@ async def test_a_gateway_that_goes_and_comes_back_is_reported_once_each() -> Non
             assert await quality_of(connection, 1) == Quality.NO_RESPONSE
         meter = MeterUnderTest(1, [7, 8])
         async with serving([meter.device()], port):
-            assert await connection.read(1, block(0, 2)) == [7, 8]
+            assert await connection.read(1, block(0, 2)) == words(7, 8)
         assert await quality_of(connection, 1) == Quality.NO_RESPONSE
         async with serving([meter.device()], port):
-            assert await connection.read(1, block(0, 2)) == [7, 8]
+            assert await connection.read(1, block(0, 2)) == words(7, 8)
     connection.close()
     events = [entry["event"] for entry in logs]
     assert events[:2] == ["line is down", "line is back"]

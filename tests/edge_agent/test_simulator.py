@@ -19,9 +19,9 @@ import msgspec
 import pytest
 from pymodbus.constants import ExcCodes
 
-from edge_agent.decode import decode
+from edge_agent.blocks import plan_blocks
+from edge_agent.decode import compile_decoder
 from edge_agent.line import ModbusTcpLine
-from edge_agent.plan import plan_blocks
 from edge_agent.profile import load_profile
 from edge_agent.simulator.history import write_output, write_readings
 from edge_agent.simulator.scenario import Scenario, ScenarioError, load_scenario
@@ -70,12 +70,13 @@ class SimulatedPlant:
     now_s: float = at(2018, 1, 1)
 
     async def read(self, unit: int, profile: str) -> dict[str, int | float]:
-        numbers = {}
+        numbers: dict[str, int | float] = {}
         for block in plan_blocks(load_profile(profile), 0):
-            words = await self.connection.read(unit, block)
-            for r in block.registers:
-                start = r.address - block.address
-                numbers[r.name] = decode(words[start : start + r.width], r.type, r.word_order)
+            data = await self.connection.read(unit, block)
+            values, _ = compile_decoder(block.registers, block.address)(data)
+            for r, value in zip(block.registers, values, strict=True):
+                assert value is not None
+                numbers[r.name] = value
         return numbers
 
     async def energy(self, now_s: float) -> float:
