@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import structlog
 from edge_agent.clock import Clock
 from edge_agent.decode import decode
 from edge_agent.errors import ReadError
-from edge_agent.line import ModbusTcpLine
+from edge_agent.lines import FieldLine
 from edge_agent.plan import Block, UnitPlan
 from enpilot.wire import Quality, QualityFlag
 
@@ -49,7 +50,7 @@ class LinePoller:
 
     def __init__(
         self,
-        line: ModbusTcpLine,
+        line: FieldLine,
         units: tuple[UnitPlan, ...],
         clock: Clock,
         deliver: Callable[[Sample], None],
@@ -90,7 +91,7 @@ class LinePoller:
     async def _poll(self, state: _UnitState, scheduled_us: int) -> None:
         for i, block in enumerate(state.plan.blocks):
             try:
-                registers = await self._line.read(state.plan.unit, block)
+                data = await self._line.read(state.plan.unit, block)
             except ReadError as error:
                 read_us = self._clock.now_us()
                 if error.quality == Quality.NO_RESPONSE:
@@ -102,6 +103,7 @@ class LinePoller:
                 self._hand_over(block, scheduled_us, read_us, None, error.quality)
                 continue
             self.polls += 1
+            registers = list(struct.unpack(f">{block.count}H", data))
             self._hand_over(block, scheduled_us, self._clock.now_us(), registers, Quality.GOOD)
         if state.failures:
             _log.info("unit is back", unit=state.plan.device.code, failures=state.failures)

@@ -11,7 +11,7 @@ from pymodbus.constants import ExcCodes
 from structlog.testing import capture_logs
 
 from edge_agent.clock import Clock
-from edge_agent.line import ModbusTcpLine
+from edge_agent.lines import make_line
 from edge_agent.plan import UnitPlan
 from edge_agent.poller import LinePoller, Sample
 from enpilot.demo.processes import free_port
@@ -28,7 +28,7 @@ class Polling:
 
     def __init__(self, port: int, *units: UnitPlan, clock: Clock, timeout_s: float) -> None:
         self.samples: list[Sample] = []
-        self.line = ModbusTcpLine(line(port, timeout_s))
+        self.line = make_line(line(port, timeout_s))
         self.poller = LinePoller(self.line, units, clock, self.samples.append)
 
     def of(self, group: int) -> list[Sample]:
