@@ -11,7 +11,7 @@ import structlog
 
 from edge_agent.batcher import Batcher, FilledBatch, wide_groups
 from edge_agent.clock import Clock
-from edge_agent.line import ModbusTcpLine
+from edge_agent.lines import make_lines
 from edge_agent.outbox import Outbox
 from edge_agent.plan import ReadPlan, birth_bytes
 from edge_agent.poller import LinePoller, PollCounts, Sample
@@ -40,7 +40,9 @@ class Agent:
         self._full = asyncio.Event()
         self._storing: asyncio.Future[int] | None = None
         clock = Clock()
-        self._lines = [ModbusTcpLine(line) for line, _ in plan.lines]
+        self._lines = make_lines(
+            (line for line, _ in plan.lines), (u.device for _, units in plan.lines for u in units)
+        )
         self._pollers = [
             LinePoller(line, units, clock, self._deliver)
             for line, (_, units) in zip(self._lines, plan.lines, strict=True)

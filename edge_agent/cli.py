@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import cyclopts
@@ -29,8 +28,6 @@ def run(settings: Path) -> None:
     from edge_agent.agent import run_agent
 
     configure_logs()
-    # pymodbus reports every timeout; the agent says once that a unit is down.
-    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
     chosen = load_settings(settings, EdgeSettings)
     plant = load_plant(chosen.plant)
     run_agent(chosen, plan_for_agent(plant, chosen.agent, chosen.plant))
@@ -68,7 +65,7 @@ def check(plant: Path, *, agent: str | None = None) -> None:
         print(f"agent {chosen}: {plan.requests_per_scan} requests a scan, ", end="")
         print(f"{sum(len(g.series) for g in plan.birth.groups)} series, {len(birth):,} bytes birth")
         for line, units in plan.lines:
-            print(f"  line {line.code} {line.kind} {line.host}:{line.port}")
+            print(f"  line {line.code} {line.kind} {line.address}")
             for unit in units:
                 print(f"    unit {unit.unit:3} every {unit.period_s:g} s: ", end="")
                 print(

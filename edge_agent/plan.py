@@ -230,7 +230,7 @@ def _plan_unit(
     for period_s, registers in sorted(by_period.items()):
         blocks = cover(registers, limits, first_group)
         first_group += len(blocks)
-        timeout_s = line.timeout_s
+        timeout_s = line.timeout_s if device.timeout_s is None else device.timeout_s
         unit = device.unit or 0
         plans.append(UnitPlan(unit, period_s, timeout_s, parts, blocks, refused.values))
     return plans

@@ -76,6 +76,7 @@ def load_plant(file: Path) -> Plant:
         *_duplicate_errors(plant),
         *_reference_errors(plant),
         *_word_errors(plant),
+        *_line_errors(plant),
         *_wiring_errors(plant),
         *_parent_errors(plant),
         *_target_errors(plant),
@@ -261,6 +262,51 @@ def _part_errors(part: Device, whole: Device | None, path: str) -> list[str]:
             f"device {part.code!r} is part of {whole.code!r}, which is not polled on a line itself"
             f" - at `{path}.part_of`"
         )
+    return errors
+
+
+# Which keys of a line belong to which kind only.
+_KEYS_OF_KINDS = {
+    "serial_port": ("serial",),
+    "registration": ("listen",),
+    "heartbeat": ("listen",),
+    "frames": ("listen",),
+}
+
+
+def _line_errors(plant: Plant) -> list[str]:
+    errors = []
+    taken: dict[tuple[str, str, str], str] = {}
+    for i, line in enumerate(plant.line):
+        path = f"$.line[{i}]"
+        needed = {"serial": "serial_port", "listen": "registration"}.get(line.kind, "host")
+        if not getattr(line, needed):
+            errors.append(f"a line of kind {line.kind!r} needs `{needed}` - at `{path}`")
+        errors += [
+            f"`{key}` belongs to a line of kind {' or '.join(kinds)} - at `{path}.{key}`"
+            for key, kinds in _KEYS_OF_KINDS.items()
+            if getattr(line, key) and line.kind not in kinds
+        ]
+        if line.kind == "serial" and line.host:
+            errors.append(f"a serial line has no `host` - at `{path}.host`")
+        if line.kind == "listen" and line.close_after_read:
+            errors.append(
+                "a DTU that is sent away may need a minute to dial in again: no `close_after_read`"
+                f" on a line of kind listen - at `{path}.close_after_read`"
+            )
+        try:
+            known_by = line.registration_bytes.hex()
+            _ = line.heartbeat_bytes
+        except ValueError:
+            errors.append(f"bytes are text, or pairs of hexadecimal digits after 0x - at `{path}`")
+            continue
+        place = line.serial_port if line.kind == "serial" else line.address
+        other = taken.setdefault((line.agent, place, known_by), line.code)
+        if other != line.code and place:
+            errors.append(
+                f"lines {other!r} and {line.code!r} are one connection ({place}): put their devices"
+                f" on one line - at `{path}`"
+            )
     return errors
 
 

@@ -16,7 +16,7 @@ from edge_agent.address_search import Culprits
 from edge_agent.bench.far_side import FarSide
 from edge_agent.blocks import Stretch
 from edge_agent.clock import Clock
-from edge_agent.line import ModbusTcpLine
+from edge_agent.lines import make_line
 from edge_agent.plan import UnitPlan
 from edge_agent.poller import LinePoller, Sample
 from enpilot.demo.processes import free_port
@@ -35,7 +35,7 @@ class Polling:
         self.samples: list[Sample] = []
         self.found: list[Culprits] = []
         self.given: list[Stretch] = []
-        self.line = ModbusTcpLine(line(port))
+        self.line = make_line(line(port))
         self.poller = LinePoller(
             self.line, units, clock, self.samples.append,
             lambda _, culprits: self.found.append(culprits),
