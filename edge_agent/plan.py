@@ -71,7 +71,7 @@ def plan_blocks(profile: Profile, first_group: int) -> tuple[Block, ...]:
     for function in ("holding", "input"):
         run: list[ProfileRegister] = []
         ordered = sorted(
-            (r for r in profile.register if r.function == function), key=lambda r: r.address
+            (r for r in profile.register if r.function == function), key=lambda r: r.first
         )
         for register in ordered:
             if run and not _fits(run, register, profile):
@@ -84,13 +84,18 @@ def plan_blocks(profile: Profile, first_group: int) -> tuple[Block, ...]:
 
 
 def _fits(run: list[ProfileRegister], register: ProfileRegister, profile: Profile) -> bool:
-    end = run[-1].address + run[-1].width
-    length = register.address + register.width - run[0].address
-    return register.address - end <= profile.max_gap and length <= profile.max_registers_per_request
+    end = max(r.end for r in run)
+    length = max(end, register.end) - run[0].first
+    gap_forbidden = any(a < register.first and end <= b for a, b in profile.forbidden)
+    return (
+        register.first - end <= profile.max_gap
+        and length <= profile.max_registers_per_request
+        and not gap_forbidden
+    )
 
 
 def _block(run: list[ProfileRegister], group: int) -> Block:
-    start, end = run[0].address, run[-1].address + run[-1].width
+    start, end = run[0].first, max(r.end for r in run)
     return Block(group, run[0].function, start, end - start, tuple(run))
 
 
@@ -193,14 +198,15 @@ def _declare(unit: UnitPlan, block: Block) -> GroupDeclaration:
                 quantity=r.quantity,
                 channel=r.channel,
                 unit=r.unit,
-                raw_type=r.type,
+                raw_type=r.raw_type,
                 register_scale=r.scale,
+                offset=r.offset,
                 side=r.side,
                 counter=r.counter,
                 modulus=r.modulus,
                 rated_max_per_h=r.rated_max_per_h,
                 device=unit.device.code,
-                register=f"{r.function}:{r.address:#06x}",
+                register=r.place,
             )
             for r in block.registers
         ],
