@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from edge_agent.blocks import Block, Stretch
+from edge_agent.blocks import Block, Stretch, needed
 from edge_agent.errors import ReadError
 
 __all__ = ["REFUSING", "Culprits", "find_culprits"]
@@ -105,5 +105,4 @@ async def _longest_prefix(values: list[Stretch], has: Callable[[Stretch], Awaita
 
 
 def _values(block: Block) -> list[Stretch]:
-    own = {Stretch(block.function, r.address, r.address + r.width - 1) for r in block.registers}
-    return sorted(own, key=lambda v: v.first)
+    return sorted(set(map(needed, block.registers)), key=lambda v: v.first)

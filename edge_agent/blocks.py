@@ -12,7 +12,16 @@ from typing import Final, Literal
 
 from edge_agent.profile import Profile, ProfileRegister
 
-__all__ = ["Block", "BlockLimits", "Function", "PartRegister", "Stretch", "cover", "plan_blocks"]
+__all__ = [
+    "Block",
+    "BlockLimits",
+    "Function",
+    "PartRegister",
+    "Stretch",
+    "cover",
+    "needed",
+    "plan_blocks",
+]
 
 Function = Literal["holding", "input"]
 _FUNCTIONS: Final[tuple[Function, ...]] = ("holding", "input")
@@ -47,6 +56,12 @@ class BlockLimits:
         return cls(
             max_registers=min(p.max_registers_per_request for p in chosen),
             max_gap=min(p.max_gap for p in chosen),
+            forbidden=tuple(
+                Stretch(function, first, last)
+                for p in chosen
+                for first, last in p.forbidden
+                for function in _FUNCTIONS
+            ),
         )
 
 
@@ -58,9 +73,9 @@ class PartRegister:
     part: int = 0
 
     @property
-    def end(self) -> int:
-        """The address behind it."""
-        return self.register.address + self.register.width
+    def needs(self) -> Stretch:
+        """What one request must bring for its value."""
+        return needed(self.register)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +93,12 @@ class Block:
     def runs(self) -> tuple[Stretch, ...]:
         """What is wanted of it, without the gaps."""
         runs: list[Stretch] = []
-        for r in self.registers:
-            last = r.address + r.width - 1
-            if runs and r.address <= runs[-1].last + 1:
-                runs[-1] = Stretch(self.function, runs[-1].first, max(runs[-1].last, last))
+        for value in map(needed, self.registers):
+            if runs and value.first <= runs[-1].last + 1:
+                last = max(runs[-1].last, value.last)
+                runs[-1] = Stretch(self.function, runs[-1].first, last)
             else:
-                runs.append(Stretch(self.function, r.address, last))
+                runs.append(value)
         return tuple(runs)
 
     @property
@@ -92,6 +107,11 @@ class Block:
         return tuple(
             Stretch(self.function, a.last + 1, b.first - 1) for a, b in pairwise(self.runs)
         )
+
+
+def needed(register: ProfileRegister) -> Stretch:
+    """Return what one request must bring for a value: its registers, and its scale factor's."""
+    return Stretch(register.function, register.first, register.end - 1)
 
 
 def plan_blocks(profile: Profile, first_group: int = 0) -> tuple[Block, ...]:
@@ -125,7 +145,7 @@ def cover(
         run: list[PartRegister] = []
         ordered = sorted(
             (r for r in wanted if r.register.function == function),
-            key=lambda r: (r.register.address, r.end, r.part),
+            key=lambda r: (r.needs.first, r.needs.last, r.part),
         )
         for item in ordered:
             if run and not _fits(run, item, limits):
@@ -138,19 +158,18 @@ def cover(
 
 
 def _fits(run: list[PartRegister], item: PartRegister, limits: BlockLimits) -> bool:
-    start, end = run[0].register.address, max(r.end for r in run)
-    gap = Stretch(item.register.function, end, item.register.address - 1)
+    first, last = run[0].needs.first, max(r.needs.last for r in run)
+    gap = Stretch(item.needs.function, last + 1, item.needs.first - 1)
     return (
-        max(end, item.end) - start <= limits.max_registers
-        and gap.last - gap.first + 1 <= limits.max_gap
+        max(last, item.needs.last) - first < limits.max_registers
+        and gap.last - gap.first < limits.max_gap
         and not any(_touch(gap, s) for s in limits.forbidden)
         and not (_is_apart(run[-1], limits) or _is_apart(item, limits))
     )
 
 
 def _is_apart(item: PartRegister, limits: BlockLimits) -> bool:
-    own = Stretch(item.register.function, item.register.address, item.end - 1)
-    return any(_touch(own, s) for s in limits.apart)
+    return any(_touch(item.needs, s) for s in limits.apart)
 
 
 def _touch(a: Stretch, b: Stretch) -> bool:
@@ -158,9 +177,8 @@ def _touch(a: Stretch, b: Stretch) -> bool:
 
 
 def _block(run: list[PartRegister], group: int) -> Block:
-    first = run[0].register
-    start, end = first.address, max(r.end for r in run)
+    first, last = run[0].needs.first, max(r.needs.last for r in run)
     return Block(
-        group, first.function, start, end - start,
+        group, run[0].needs.function, first, last - first + 1,
         tuple(r.register for r in run), tuple(r.part for r in run),
     )  # fmt: skip

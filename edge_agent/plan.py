@@ -197,7 +197,7 @@ def _part_errors(part: UnitPart, i: int) -> list[str]:
         f"`$.device[{i}]`"
         for quantity in sorted(named - has)
     ]
-    end = max(r.address + r.width for r in part.profile.register) + part.device.address_offset
+    end = max(r.end for r in part.profile.register) + part.device.address_offset
     if end > _ADDRESSES:
         errors.append(
             f"`address_offset` {part.device.address_offset} puts registers of profile "
@@ -242,13 +242,16 @@ def _wanted(
     for register in part.profile.register:
         if part.device.only is not None and register.quantity not in part.device.only:
             continue
+        offset = part.device.address_offset
+        factor = register.scale_register
         moved = msgspec.structs.replace(
-            register, address=register.address + part.device.address_offset
+            register,
+            address=register.address + offset,
+            scale_register=None if factor is None else factor + offset,
         )
         item = PartRegister(moved, number)
         period_s = part.device.quantity_period_s.get(register.quantity, part.device.period_s)
-        own = Stretch(moved.function, moved.address, item.end - 1)
-        yield max(period_s, _REFUSED_PERIOD_S) if own in refused else period_s, item
+        yield max(period_s, _REFUSED_PERIOD_S) if item.needs in refused else period_s, item
 
 
 def _points(plant: Plant, now: dt.datetime) -> dict[str, str]:
@@ -269,14 +272,15 @@ def _declare(unit: UnitPlan, block: Block) -> GroupDeclaration:
                 quantity=r.quantity,
                 channel=r.channel,
                 unit=r.unit,
-                raw_type=r.type,
+                raw_type=r.raw_type,
                 register_scale=r.scale,
+                offset=r.offset,
                 side=r.side,
                 counter=r.counter,
                 modulus=r.modulus,
                 rated_max_per_h=r.rated_max_per_h,
                 device=unit.parts[part].device.code,
-                register=f"{r.function}:{r.address:#06x}",
+                register=r.place,
             )
             for r, part in zip(block.registers, block.parts, strict=True)
         ],

@@ -20,7 +20,7 @@ import structlog
 from edge_agent.address_search import REFUSING, Culprits, find_culprits
 from edge_agent.blocks import Block, Stretch
 from edge_agent.clock import Clock
-from edge_agent.decode import compile_decoder
+from edge_agent.decode import BlockDecoder, compile_decoder
 from edge_agent.errors import ReadError
 from edge_agent.plan import UnitPlan
 from edge_agent.reply_timeout import ReplyTimeout
@@ -46,9 +46,6 @@ class BlockReader(Protocol):
 
     def read(self, unit: int, block: Block, timeout_s: float) -> Awaitable[bytes]:
         """Return the bytes of a block's registers, or raise `ReadError`."""
-
-
-Decoder = Callable[[bytes], tuple[list[int | float | None], list[int]]]
 
 
 @dataclass(slots=True)
@@ -101,7 +98,7 @@ class _Job:
     plan: UnitPlan
     unit: _Unit
     period_us: int
-    blocks: list[tuple[Block, Decoder]]
+    blocks: list[tuple[Block, BlockDecoder]]
     due_us: int
 
 
@@ -281,7 +278,7 @@ class LinePoller:
                 self._refused(job.plan, found)
 
     def _hand_over(
-        self, block: Block, decoder: Decoder, scheduled_us: int, read_us: int, data: bytes
+        self, block: Block, decoder: BlockDecoder, scheduled_us: int, read_us: int, data: bytes
     ) -> None:
         ts_us = self._stamp(block, scheduled_us, read_us)
         if ts_us is None:

@@ -1,7 +1,7 @@
 """Meter profiles: which register of a meter family holds what, as data with its source.
 
-One TOML file a family in ``edge_agent/profiles``. Addresses are the zero-based ones of the
-protocol, whatever the manual counts from.
+One TOML file a family in ``edge_agent/profiles``; the schema is in ``docs/reference/profiles.md``.
+Addresses are the zero-based ones of the protocol, whatever the manual counts from.
 """
 
 from __future__ import annotations
@@ -9,23 +9,22 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from edge_agent.decode import WIDTH
+from edge_agent._profile_errors import checked_profile
+from edge_agent.decode import RAW_TYPE, WIDTH, RegisterType
 from edge_agent.errors import ProfileError
-from enpilot.quantities import QUANTITIES, UnitError, unit_ratio
 from enpilot.wire.messages import CounterKind, RawType
 
 __all__ = ["Profile", "ProfileRegister", "load_profile", "profile_codes"]
 
-_ADDRESSES = 1 << 16
-
+_Address = Annotated[int, Meta(ge=0, le=65535)]
 _Positive = Annotated[str, Meta(pattern=r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\Z")]
+_Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?\Z")]
 
 
 class ProfileRegister(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -36,17 +35,25 @@ class ProfileRegister(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     of the transformers still have to be applied.
     """
 
-    address: Annotated[int, Meta(ge=0, le=65535)]
+    address: _Address
     function: Literal["holding", "input"] = "holding"
-    type: RawType
+    type: RegisterType
     word_order: Literal["big", "little"] = "big"
+    byte_order: Literal["big", "little"] = "big"
+    bits: tuple[int, int] | None = None
+    coding: Literal["plain", "power_factor_4q"] = "plain"
     quantity: str
     channel: str
     unit: str
     scale: _Positive = "1"
+    scale_register: _Address | None = None
+    offset: _Decimal = "0"
+    not_available: list[int | float] = []
     side: Literal["primary", "secondary"] = "primary"
     counter: CounterKind | None = None
     modulus: _Positive | None = None
+    rated_min: float | None = None
+    rated_max: float | None = None
     rated_max_per_h: Annotated[float, Meta(gt=0)] | None = None
     note: str | None = None
 
@@ -56,13 +63,57 @@ class ProfileRegister(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return WIDTH[self.type]
 
     @property
+    def first(self) -> int:
+        """Lowest register that one request must bring for this value."""
+        factor = self.scale_register
+        return self.address if factor is None else min(self.address, factor)
+
+    @property
+    def end(self) -> int:
+        """The register after the highest one that the value needs."""
+        own, factor = self.address + self.width, self.scale_register
+        return own if factor is None else max(own, factor + 1)
+
+    @property
+    def raw_type(self) -> RawType:
+        """As what its decoded number travels."""
+        return "int64" if self.scale_register is not None else RAW_TYPE[self.type]
+
+    @property
+    def byte_letters(self) -> str:
+        """Order of the bytes as engineers write it, A being the highest: ABCD, CDAB and so on."""
+        letters = "ABCD" if self.word_order == "big" else "CDAB"
+        if self.byte_order == "little":
+            letters = letters[1::-1] + letters[:1:-1]
+        return letters if self.width > 1 else ("AB" if self.byte_order == "big" else "BA")
+
+    @property
     def name(self) -> str:
         """Name for people and messages."""
         return f"{self.quantity}.{self.channel}"
 
+    @property
+    def place(self) -> str:
+        """Function, address, and how the bits are meant where that is not plain."""
+        parts = [f"{self.function}:{self.address:#06x}"]
+        unusual = self.byte_order == "little" or (self.word_order == "little" and self.width > 1)
+        if unusual or RAW_TYPE[self.type] != self.type:
+            parts += [self.type, self.byte_letters]
+        if self.bits is not None:
+            parts.append(f"bits {self.bits[0]}+{self.bits[1]}")
+        if self.coding != "plain":
+            parts.append(self.coding)
+        if self.scale_register is not None:
+            parts.append(f"scale factor {self.scale_register:#06x}")
+        return " ".join(parts)
+
 
 class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A meter family. ``max_gap`` unused registers may be read along to save a request."""
+    """A meter family.
+
+    ``max_gap`` unused registers may be read along to save a request, but none in a ``forbidden``
+    range (first and last address).
+    """
 
     code: str
     maker: str
@@ -71,6 +122,8 @@ class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     verified: bool
     max_registers_per_request: Annotated[int, Meta(ge=1, le=125)] = 125
     max_gap: Annotated[int, Meta(ge=0, le=124)] = 16
+    forbidden: list[tuple[_Address, _Address]] = []
+    note: str | None = None
     register: Annotated[list[ProfileRegister], Meta(min_length=1)]
 
 
@@ -109,63 +162,14 @@ def load_profile(code: str, folder: Path | None = None) -> Profile:
             "named by its path, ending in .toml"
         )
     try:
-        profile = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profile)
+        written = tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
         raise ProfileError(f"{file}: there is no such file") from error
     except OSError as error:
         raise ProfileError(f"{file}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"{file}: {error}") from error
-    errors = [*_word_errors(profile), *_space_errors(profile), *_overlap_errors(profile)]
-    if errors:
-        raise ProfileError(f"{file}: " + "; ".join(errors))
+    profile, mistakes = checked_profile(written, Profile, ProfileRegister)
+    if profile is None or mistakes:
+        raise ProfileError(f"{file}: " + "; ".join(mistakes))
     return profile
-
-
-def _word_errors(profile: Profile) -> list[str]:
-    errors = []
-    for i, register in enumerate(profile.register):
-        path = f"at `$.register[{i}]`"
-        try:
-            unit_ratio(register.quantity, register.unit)
-        except UnitError as error:
-            errors.append(f"{error} - {path}")
-            continue
-        cumulative = QUANTITIES[register.quantity].cumulative
-        if cumulative != (register.counter is not None):
-            need = "needs" if cumulative else "has no"
-            errors.append(f"{register.name} {need} `counter` - {path}")
-        if register.modulus is not None and register.counter is None:
-            errors.append(f"{register.name} has a `modulus` but counts nothing - {path}")
-    names = [r.name for r in profile.register]
-    errors += [f"{n} is described twice" for n in sorted(set(names)) if names.count(n) > 1]
-    return errors
-
-
-def _space_errors(profile: Profile) -> list[str]:
-    errors = []
-    for i, register in enumerate(profile.register):
-        where = f"{register.name} ({register.address:#06x}, {register.width} registers)"
-        if register.address + register.width > _ADDRESSES:
-            errors.append(f"{where} goes beyond the last address 0xffff - at `$.register[{i}]`")
-        if register.width > profile.max_registers_per_request:
-            errors.append(
-                f"{where} does not fit one request of {profile.max_registers_per_request} - at "
-                f"`$.register[{i}]`"
-            )
-    return errors
-
-
-def _overlap_errors(profile: Profile) -> list[str]:
-    errors = []
-    for function in ("holding", "input"):
-        ordered = sorted(
-            (r.address, i, r) for i, r in enumerate(profile.register) if r.function == function
-        )
-        errors += [
-            f"{b.name} ({function} {b.address:#06x}) overlaps {a.name} ({a.address:#06x}, "
-            f"{a.width} registers) - at `$.register[{j}]`"
-            for (_, _i, a), (_, j, b) in pairwise(ordered)
-            if a.address + a.width > b.address
-        ]
-    return errors

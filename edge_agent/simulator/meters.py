@@ -64,7 +64,8 @@ class SimulatedUnit:
         words: dict[tuple[str, int], int] = {}
         numbers = self.numbers(at_s)
         for r in self.profile.register:
-            for offset, word in enumerate(encode(numbers[r.name], r.type, r.word_order)):
+            encoded = encode(numbers[r.name], r.type, r.word_order, r.byte_order)
+            for offset, word in enumerate(encoded):
                 words[r.function, r.address + offset] = word
         return words
 
@@ -73,7 +74,7 @@ class SimulatedUnit:
         if register.type.startswith("float"):
             return value
         # A meter whose range is too small shows its last number, it does not fall silent.
-        low, high = _RANGE[register.type]
+        low, high = _RANGE[register.raw_type]
         return min(max(int(value), low), high)
 
     def _electricity(self, at_s: float) -> dict[str, float]:

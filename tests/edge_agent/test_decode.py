@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.decode import WIDTH, decode, encode
+from edge_agent.decode import RAW_TYPE, WIDTH, decode, encode
 
 # Floats: IEEE 754 encodings as printed in textbooks (1.0, -118.625, pi, 1/3, the smallest
 # subnormal); 36.6254 is a TUF-2000M's flow as the domain notes quote it, low word first.
@@ -47,7 +47,29 @@ VECTORS: list[tuple[str, str, list[int], float]] = [
     ("float64", "big", [0x4009, 0x21FB, 0x5444, 0x2D18], math.pi),
     ("float64", "little", [0x2D18, 0x5444, 0x21FB, 0x4009], math.pi),
     ("float64", "big", [0x3FD5, 0x5555, 0x5555, 0x5555], 1 / 3),
+    ("bcd16", "big", [0x1234], 1234),
+    ("bcd16", "little", [0x9999], 9999),
+    ("bcd32", "big", [0x0012, 0x3456], 123_456),
+    ("bcd32", "little", [0x3456, 0x0012], 123_456),
+    ("bcd48", "big", [0x0001, 0x2345, 0x6789], 123_456_789),
+    ("bcd48", "little", [0x6789, 0x2345, 0x0001], 123_456_789),
+    ("bcd64", "big", [0x9999, 0x9999, 0x9999, 0x9999], 9_999_999_999_999_999),
+    ("bcd64", "little", [0x0001, 0x0000, 0x0000, 0x0000], 1),
+    # Modulo 10,000: each register holds four decimal digits and the sign.
+    ("m10k32", "big", [12, 3456], 123_456),
+    ("m10k32", "little", [3456, 12], 123_456),
+    ("m10k32", "big", [0xFFFF, 0xD8F1], -19_999),
+    ("m10k48", "big", [1, 2, 3], 100_020_003),
+    ("m10k48", "little", [3, 2, 1], 100_020_003),
+    ("m10k64", "big", [9999, 9999, 9999, 9999], 9_999_999_999_999_999),
+    ("m10k64", "little", [0xFFFF, 0, 0, 0], -1),
+    ("sm16", "big", [0x8005], -5),
+    ("sm16", "little", [0x0005], 5),
+    ("sm32", "big", [0x8000, 0x0007], -7),
+    ("sm32", "little", [0x0007, 0x8000], -7),
 ]
+# The types in which every bit pattern is a number of its own.
+PLAIN = [t for t in WIDTH if RAW_TYPE[t] == t]
 
 
 @pytest.mark.parametrize(("raw_type", "order", "registers", "number"), VECTORS)
@@ -81,14 +103,14 @@ def test_infinities_keep_their_sign() -> None:
     assert decode([0xFF80, 0x0000], "float32", "big") == -math.inf
 
 
-@given(st.data(), st.sampled_from(sorted(WIDTH)), st.sampled_from(["big", "little"]))
+@given(st.data(), st.sampled_from(sorted(PLAIN)), st.sampled_from(["big", "little"]))
 def test_decoding_loses_no_bit(data: st.DataObject, raw_type: Any, order: Any) -> None:
     words = st.integers(0, 0xFFFF)
     registers = data.draw(st.lists(words, min_size=WIDTH[raw_type], max_size=WIDTH[raw_type]))
     number = decode(registers, raw_type, order)
     if math.isfinite(number):
         assert encode(number, raw_type, order) == registers
-    other = "little" if order == "big" else "big"
+    other: Any = "little" if order == "big" else "big"
     # A wrong word order, found years later, is inverted from the number alone.
     if math.isfinite(number):
         assert decode(encode(number, raw_type, order)[::-1], raw_type, other) == number
@@ -96,8 +118,8 @@ def test_decoding_loses_no_bit(data: st.DataObject, raw_type: Any, order: Any) -
 
 @pytest.mark.parametrize("raw_type", sorted(WIDTH))
 def test_a_wrong_number_of_registers_is_refused(raw_type: Any) -> None:
-    with pytest.raises(ValueError, match=f"{raw_type} takes {WIDTH[raw_type]} registers, not 3"):
-        decode([0, 0, 0], raw_type, "big")
+    with pytest.raises(ValueError, match=f"{raw_type} takes {WIDTH[raw_type]} registers, not 5"):
+        decode([0, 0, 0, 0, 0], raw_type, "big")
 
 
 def test_a_number_that_does_not_fit_is_refused() -> None:

@@ -99,7 +99,7 @@ def test_a_good_profile_of_one_s_own_loads(tmp_path: Path) -> None:
         ("address = 2", "adress = 2", "unknown field `adress` - at `$.register[1]`"),
         ("address = 2", "address = 65536", "<= 65535 - at `$.register[1].address`"),
         ("address = 0", "address = 65535", "goes beyond the last address 0xffff - at"),
-        ('type = "uint16"', 'type = "bcd"', "Invalid enum value 'bcd' - at `$.register[1].type`"),
+        ('type = "uint16"', 'type = "bcd"', "sm16, sm32 - at `$.register[1].type`"),
         ('unit = "V"', 'unit = "kW"',
          "no unit 'kW' for voltage; use one of: V, kV - at `$.register[1]`"),
         ('quantity = "voltage"', 'quantity = "tension"', "no quantity 'tension'"),
