@@ -115,6 +115,11 @@ class FieldLine:
         """The address of its link, for people."""
         return self._link.where
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its link is open."""
+        return self._link.is_open
+
     async def read(self, unit: int, block: RegisterBlock, timeout_s: float | None = None) -> bytes:
         """Return the registers of a block as they came: two bytes each, the high one first.
 

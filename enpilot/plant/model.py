@@ -32,6 +32,7 @@ __all__ = [
     "Scheme",
     "Site",
     "Target",
+    "bytes_of",
 ]
 
 # \Z, since $ would let a line break at the end through.
@@ -146,15 +147,16 @@ class Line(_Strict, kw_only=True):
     @property
     def registration_bytes(self) -> bytes:
         """By what a DTU is known; ValueError if it is not hexadecimal after ``0x``."""
-        return _bytes_of(self.registration or "")
+        return bytes_of(self.registration or "")
 
     @property
     def heartbeat_bytes(self) -> bytes | None:
         """What a DTU says from time to time; ValueError as above."""
-        return _bytes_of(self.heartbeat) if self.heartbeat else None
+        return bytes_of(self.heartbeat) if self.heartbeat else None
 
 
-def _bytes_of(text: str) -> bytes:
+def bytes_of(text: str) -> bytes:
+    """Return the bytes that a text stands for: its own, or hexadecimal after ``0x``."""
     return bytes.fromhex(text[2:]) if text.startswith("0x") else text.encode()
 
 
