@@ -64,8 +64,8 @@ def units_of(text: str) -> list[int]:
     """
     units: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        low, high = int(first), int(last or first)
+        first, dash, last = part.partition("-")
+        low, high = int(first), int(last if dash else first)
         if not 1 <= low <= high <= _UNITS:
             raise ValueError(f"{part!r} is no range of units within 1 to {_UNITS}")
         units.update(range(low, high + 1))

@@ -112,7 +112,7 @@ def test_a_wrong_call_is_one_line(words: list[str], sentence: str) -> None:
 def test_progress_and_a_port_that_nobody_serves() -> None:
     said: list[str] = []
     line = line_of(host="127.0.0.1", port=free_port(), timeout_s=0.2)
-    with pytest.raises(ConfigurationError, match="no connection to 127.0.0.1"):
+    with pytest.raises(ConfigurationError, match=r"no connection to 127\.0\.0\.1"):
         scan_now(line, "1-247", 0, said.append)
     assert said == [f"127.0.0.1:{line.port}: asking 247 units, 0.2 s each"]
 
