@@ -22,7 +22,7 @@ from enpilot.wire import Batch, encode
 
 __all__ = ["OutboxLimits", "Usage", "count_dropped", "forget_confirmed", "make_room", "usage"]
 
-_CHUNK: Final = 256
+_CHUNK: Final = 64
 # Room is made down to this share of the limit, so that it is not made for every batch.
 _ENOUGH: Final = 0.95
 _FULL_DISK_SHARE: Final = 0.98

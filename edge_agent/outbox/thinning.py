@@ -14,7 +14,7 @@ from enpilot.wire import Batch, GroupReadings, QualityFlag, decode_batch, encode
 
 __all__ = ["thin_oldest", "thinned"]
 
-_MOST_BATCHES: Final = 4096
+_MOST_BATCHES: Final = 256
 _MOST_READINGS: Final = 1500
 _US: Final = 1_000_000
 
@@ -31,15 +31,21 @@ def thin_oldest(db: sqlite3.Connection, to_s: int) -> int | None:
         How many readings it cost; None if there is nothing left to thin.
     """
     start = db.execute(
-        "SELECT b.stream, b.birth, b.seq FROM batch b JOIN stream s USING (stream)"
+        "SELECT b.stream, b.birth, b.seq, b.first_us FROM batch b JOIN stream s USING (stream)"
         " WHERE b.state = 'held' AND b.sends = 0 AND b.thinned = 0 AND b.readings > 0"
         " ORDER BY s.opened_us, b.seq LIMIT 1"
     ).fetchone()
     if start is None:
         return None
-    stream, birth, first = start
+    stream, birth, first, first_us = start
     run: list[tuple[int, int]] = []
     slots = _Slots(to_s)
+    neighbour = db.execute(
+        "SELECT body FROM batch WHERE stream = ? AND seq = ? AND thinned = 1 AND birth = ?",
+        (stream, first - 1, birth),
+    ).fetchone()
+    if neighbour is not None:
+        slots.leave_out(decode_batch(unpacked(neighbour[0])))
     before = 0
     for rowid, seq, readings, body in db.execute(
         "SELECT rowid, seq, readings, body FROM batch WHERE stream = ? AND seq >= ?"
@@ -52,7 +58,7 @@ def thin_oldest(db: sqlite3.Connection, to_s: int) -> int | None:
         run.append((rowid, seq))
         before += readings
     merged, kept = slots.batch(birth), slots.readings
-    stamps = [g.ts + d for g in merged.groups for d in g.dt]
+    stamps = [g.ts + d for g in merged.groups for d in g.dt] or [first_us]
     db.execute("BEGIN IMMEDIATE")
     try:
         db.executemany("DELETE FROM batch WHERE rowid = ?", [(r,) for r, _ in run[:-1]])
@@ -90,13 +96,23 @@ class _Slots:
     def __init__(self, to_s: int) -> None:
         self._slot_us = to_s * _US
         self._kept: dict[tuple[int, int], _Sample] = {}
+        self._taken: set[tuple[int, int]] = set()
         self.readings = 0
+
+    def leave_out(self, batch: Batch) -> None:
+        """Keep nothing of the slots that another batch has good samples of."""
+        for group in batch.groups:
+            for i, after_us in enumerate(group.dt):
+                if _Sample(group, i).good:
+                    self._taken.add((group.group, (group.ts + after_us) // self._slot_us))
 
     def add(self, batch: Batch) -> None:
         for group in batch.groups:
             for i, after_us in enumerate(group.dt):
                 key = (group.group, (group.ts + after_us) // self._slot_us)
                 held = self._kept.get(key)
+                if key in self._taken:
+                    continue
                 if held is None:
                     self._kept[key] = _Sample(group, i)
                     self.readings += len(group.values)
