@@ -88,6 +88,7 @@ class Agent:
         self._unstored_dropped = 0
         self._read_only = False
         self._gives_up = False
+        self.moved_s = time.monotonic()
         self._uplink = Uplink(
             settings.mqtt, settings.uplink, self._outbox, settings.agent, self._reading.birth,
             self._describe,
@@ -218,6 +219,7 @@ class Agent:
         """End with the first poller that fails; those that are told to finish may."""
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
+            self.moved_s = time.monotonic()
             for task in self._reading.tasks:
                 if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error

@@ -8,75 +8,32 @@ from typing import Literal
 import cyclopts
 import msgspec
 
-from edge_agent.outbox import read_streams
-from edge_agent.plan import birth_bytes, plan_for_agent
 from edge_agent.profile import load_profile, profile_codes
 from edge_agent.settings import EdgeSettings
 from enpilot.errors import ConfigurationError
 from enpilot.logs import configure_logs
-from enpilot.plant import Line, load_plant
+from enpilot.plant import Line
 from enpilot.settings import load_settings
 
 __all__ = ["app"]
 
 app = cyclopts.App(name="edge", help="Read meters over Modbus and publish what they say.")
+app.command("edge_agent.check_cli:check", name="check")
+app.command("edge_agent.outbox_cli:app", name="outbox")
+app.command("edge_agent.diagnosis:diagnose", name="diagnose")
 app.command("edge_agent.simulator.cli:app", name="simulate")
 
 
 @app.command
 def run(settings: Path) -> None:
-    """Poll, store and publish until stopped (SIGINT or SIGTERM)."""
+    """Poll, store and publish until stopped (SIGINT or SIGTERM); SIGHUP reads the plant again."""
     # Only here: checking a plant file needs neither Modbus nor MQTT.
     from edge_agent.agent import load_plan, run_agent
+    from edge_agent.web import serving
 
     configure_logs()
     chosen = load_settings(settings, EdgeSettings)
-    run_agent(chosen, load_plan(chosen))
-
-
-@app.command
-def outbox(settings: Path, *, json: bool = False) -> None:
-    """Say what an agent's outbox holds; its agent may be running.
-
-    Parameters
-    ----------
-    settings
-        TOML file of the agent.
-    json
-        One JSON document instead of a table.
-    """
-    streams = read_streams(load_settings(settings, EdgeSettings).outbox)
-    if json:
-        print(msgspec.json.encode(streams).decode())
-        return
-    for s in streams:
-        print(
-            f"{s.stream} {s.batches:6} batches {s.readings:9,} readings, "
-            f"{s.held} unconfirmed, {s.dead} refused"
-        )
-
-
-@app.command
-def check(plant: Path, *, agent: str | None = None) -> None:
-    """Check a plant file and print what each agent would read."""
-    described = load_plant(plant)
-    for chosen in [a.id for a in described.agent] if agent is None else [agent]:
-        plan = plan_for_agent(described, chosen, plant)
-        birth = birth_bytes(plan.birth)
-        print(f"agent {chosen}: {plan.requests_per_scan} requests a scan, ", end="")
-        print(f"{sum(len(g.series) for g in plan.birth.groups)} series, {len(birth):,} bytes birth")
-        for line, units in plan.lines:
-            print(f"  line {line.code} {line.kind} {line.address}")
-            for unit in units:
-                print(f"    unit {unit.unit:3} every {unit.period_s:g} s: ", end="")
-                print(
-                    ", ".join(
-                        f"{p.device.code} at {p.point} ({p.profile.code})" for p in unit.parts
-                    )
-                )
-                for block in unit.blocks:
-                    names = ", ".join(r.name for r in block.registers)
-                    print(f"      {block.function} {block.address:#06x}+{block.count}: {names}")
+    run_agent(chosen, load_plan(chosen), lambda agent: serving(agent, chosen.web))
 
 
 @app.command

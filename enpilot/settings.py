@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from enpilot.errors import ConfigurationError
+from enpilot.forms import form_mistakes
 
 __all__ = ["MqttSettings", "SettingsError", "load_settings", "require_environment"]
 
@@ -90,10 +91,13 @@ def load_settings(file: Path | None, kind: type[_Settings]) -> _Settings:
     Raises
     ------
     SettingsError
-        With file, path in the file and what is wrong there.
+        With the file, and all that is wrong in it with its path.
     """
     try:
         document = tomllib.loads(file.read_text("utf-8")) if file is not None else {}
+        mistakes = list(form_mistakes(document, kind, dec_hook=_path))
+        if mistakes:
+            raise SettingsError(f"{file or 'defaults'}: {'; '.join(mistakes)}")
         return msgspec.convert(document, kind, dec_hook=_path)
     except FileNotFoundError as error:
         raise SettingsError(f"{file}: there is no such file") from error
@@ -101,8 +105,6 @@ def load_settings(file: Path | None, kind: type[_Settings]) -> _Settings:
         raise SettingsError(f"{file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: not TOML in UTF-8: {error}") from error
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{file or 'defaults'}: {error}") from error
 
 
 def require_environment(variable: str, purpose: str) -> str:

@@ -41,6 +41,9 @@ port = {port}
 
 [uplink]
 probe_first_s = 2.0
+
+[clock]
+wait_for_sync_s = 0
 """
 
 

@@ -1,5 +1,6 @@
-"""Read a plant file: types first (with the path of the wrong key), then everything that refers to
-something else, and all of those errors at once.
+"""Read a plant file: types first, then everything that refers to something else.
+
+Of either kind all mistakes are said at once, each with its path in the file.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 
 from enpilot.errors import ConfigurationError
+from enpilot.forms import form_mistakes
 from enpilot.plant.model import Dated, Device, Plant
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
@@ -61,17 +63,19 @@ def load_plant(file: Path) -> Plant:
     """
     try:
         document = tomllib.loads(file.read_text("utf-8"))
-        plant = msgspec.convert(_with_instants(document, _zone(document)), Plant)
+        written = _with_instants(document, _zone(document))
     except FileNotFoundError as error:
         raise PlantFileError(file, ["there is no such file"]) from error
     except OSError as error:
         raise PlantFileError(file, [f"cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlantFileError(file, [f"not TOML in UTF-8: {error}"]) from error
-    except msgspec.ValidationError as error:
-        raise PlantFileError(file, [str(error)]) from error
     except zoneinfo.ZoneInfoNotFoundError as error:
         raise PlantFileError(file, [f"{error.args[0]} - at `$.site.timezone`"]) from error
+    mistakes = list(form_mistakes(written, Plant))
+    if mistakes:
+        raise PlantFileError(file, mistakes)
+    plant = msgspec.convert(written, Plant)
     errors = [
         *_duplicate_errors(plant),
         *_reference_errors(plant),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from edge_agent.settings import ClockSettings, EdgeSettings, UplinkSettings
 from enpilot.demo.processes import free_port
 from enpilot.settings import MqttSettings
 from enpilot.wire import Birth, QualityFlag, Status
+from tests.edge_agent.agent_under_test import lay_out, until
 from tests.edge_agent.modbus_server import MeterUnderTest, serving
 from tests.edge_agent.profiles_for_tests import line, profile, register, unit_plan
 
@@ -89,67 +89,6 @@ async def test_an_outbox_that_is_damaged_ends_the_agent_with_its_sentence(tmp_pa
         with capture_logs(), pytest.raises(OutboxError, match="no such table"):
             async with asyncio.timeout(5):
                 await agent.run(asyncio.Event())
-
-
-PLANT = """
-schema = 1
-[site]
-code = "s"
-name = {{ zh = "厂", en = "site" }}
-timezone = "Asia/Shanghai"
-from = 2026-01-01
-[[agent]]
-id = "gw-1"
-simulated = true
-[[line]]
-code = "l"
-agent = "gw-1"
-host = "127.0.0.1"
-port = {port}
-[[device]]
-code = "d"
-line = "l"
-unit = 1
-profile = "p.toml"
-period_s = 1
-[[point]]
-code = "p"
-name = {{ zh = "点", en = "point" }}
-medium = "electricity"
-role = "check"
-[[installation]]
-point = "p"
-device = "d"
-"""
-PROFILE = """
-code = "p"
-maker = "none"
-models = []
-source = "none"
-verified = false
-"""
-
-
-def register_text(address: int) -> str:
-    return (
-        f'[[register]]\naddress = {address}\ntype = "uint16"\nquantity = "status"\n'
-        f'channel = "c{address}"\nunit = "1"\n'
-    )
-
-
-def lay_out(folder: Path, port: int, addresses: list[int]) -> EdgeSettings:
-    (folder / "plant.toml").write_text(PLANT.format(port=port), "utf-8")
-    registers = "".join(map(register_text, addresses))
-    (folder / "p.toml").write_text(PROFILE + registers, "utf-8")
-    return EdgeSettings(
-        plant=folder / "plant.toml",
-        agent="gw-1",
-        outbox=folder / "outbox.sqlite",
-        mqtt=MqttSettings(port=free_port()),
-        batch_s=0.05,
-        drain_s=0.0,
-        clock=ClockSettings(wait_for_sync_s=0.0),
-    )
 
 
 def scans(folder: Path) -> list[tuple[str, int]]:
@@ -245,9 +184,3 @@ async def test_readings_are_held_back_until_the_clock_is_believed(tmp_path: Path
     assert set(flagged) == {QualityFlag.CLOCK_HELD}
     steps = [b - a for a, b in itertools.pairwise(stamps)]
     assert all(0 < step < 2_500_000 for step in steps)  # another phase, never backwards
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  # what is waited for sets no event
-            await asyncio.sleep(0.01)
