@@ -32,7 +32,7 @@ __all__ = ["diagnose"]
 _PACKAGES: Final = ("enpilot", "aiomqtt", "paho-mqtt", "msgspec", "zstandard", "structlog")
 # A key that sounds like a secret, in TOML, and what stands behind it.
 _SECRET: Final = re.compile(
-    r"(?im)^(\s*[\w.\"-]*(?:password|secret|token|api_?key|credential)[\w.\"-]*\s*=\s*)(.+)$"
+    r"(?im)^(\s*#?\s*[\w.\"-]*(?:password|secret|token|api_?key|credential)[\w.\"-]*\s*=\s*)(.+)$"
 )
 _NAME_OF_A_VARIABLE: Final = re.compile(r"password_variable|token_variable", re.IGNORECASE)
 _IN_A_URL: Final = re.compile(r"(\w+://[^\s/:@\"']*):[^\s/@\"']+@")
