@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test services lint lock soak clean
+.PHONY: setup demo test services lint lock soak torture clean
 
 setup: .venv/installed
 
@@ -28,6 +28,9 @@ services:
 
 test: setup services lint
 	$(BIN)/pytest -n 2 $(ARGS)
+
+torture: setup services
+	ENPILOT_TEST_TORTURE=long $(BIN)/pytest --timeout 1800 -rP tests/torture
 
 soak: setup services
 	ENPILOT_TEST_HISTORIES=20000 $(BIN)/pytest --timeout 3600 tests/analytics/test_counter_reference.py

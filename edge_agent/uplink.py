@@ -73,6 +73,7 @@ class Uplink:
         self._warned = False
         self._stopping = False
         self._storage_failed = False
+        self._foreign: set[str] = set()
         self.connected = False
         self.confirmed_batches = 0
         self.sent_batches = 0
@@ -122,7 +123,7 @@ class Uplink:
             delay_s = min(delay_s * 2, _LAST_RECONNECT_S)
 
     def _client(self) -> aiomqtt.Client:
-        return aiomqtt.Client(
+        client = aiomqtt.Client(
             self._mqtt.host,
             self._mqtt.port,
             identifier=f"enpilot-edge-{self._agent}",
@@ -138,6 +139,9 @@ class Uplink:
                 topic(self._agent, "status"), encode(self._status("offline")), qos=1, retain=True
             ),
         )
+        # A whole window under way is what is wanted, and no news.
+        client.pending_calls_threshold = self._settings.window + 8
+        return client
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         await client.subscribe(topic(self._agent, "receipt"), qos=1)
@@ -169,6 +173,7 @@ class Uplink:
             if self._warned:
                 _log.info("the platform confirms again")
             self._warned = False
+            self._tell_of_others(set(applied.foreign))
         self._tell(applied)
         for entry in receipt.streams:
             refused = ((seq, seq) for seq, _ in entry.refused)
@@ -202,6 +207,14 @@ class Uplink:
                 "other readings have our numbers: this outbox was copied, or put back while its "
                 "agent ran; numbered anew", batches=applied.renumbered, stream=applied.stream,
             )  # fmt: skip
+
+    def _tell_of_others(self, streams: set[str]) -> None:
+        if streams - self._foreign and not self._foreign:
+            _log.error(
+                "another agent sends under our name: is this outbox, or this machine, a copy?",
+                agent=self._agent, stream=min(streams),
+            )  # fmt: skip
+        self._foreign |= streams
 
     async def _send(self, client: aiomqtt.Client) -> None:
         while True:
@@ -312,6 +325,7 @@ class Uplink:
         status.thinned_readings = usage.thinned_readings
         hours = self._outbox.hours_left()
         status.outbox_hours = None if hours is None else round(hours, 1)
+        status.findings = [*status.findings, *(("agent_cloned", s) for s in self._foreign)]
         status.unconfirmed_s = round(self.unconfirmed_s, 1)
         return status
 

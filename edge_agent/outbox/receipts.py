@@ -28,7 +28,8 @@ class Applied:
 
     ``dead`` are batches set apart with the reason's code. ``revived`` batches were confirmed and
     are not any more; ``renumbered`` ones met other bytes under their number and have a new one, in
-    ``stream`` if that is a new stream.
+    ``stream`` if that is a new stream. ``foreign`` streams were never written here: another agent
+    uses this one's name, perhaps with a copy of this outbox.
     """
 
     confirmed: int = 0
@@ -37,6 +38,7 @@ class Applied:
     renumbered: int = 0
     stream: str | None = None
     other_database: bool = False
+    foreign: list[str] = field(default_factory=list)
 
 
 def apply(
@@ -59,8 +61,8 @@ def apply(
             "UPDATE batch SET state = 'held', confirmed_us = NULL WHERE state = 'confirmed'"
         ).rowcount
     for entry in receipt.streams:
-        ours = _count(db, entry.stream)
-        if ours == 0:
+        if not _is_ours(db, entry.stream):
+            applied.foreign.append(entry.stream)
             continue
         if entry.stream == running and _highest(entry) > last_seq:
             # Numbers that were never given here: this outbox was put back while its agent ran.
@@ -92,9 +94,8 @@ def renumber(db: sqlite3.Connection, state: str, stream: str, last_seq: int) -> 
     return len(rows)
 
 
-def _count(db: sqlite3.Connection, stream: str) -> int:
-    row = db.execute("SELECT count(*) FROM stream WHERE stream = ?", (stream,)).fetchone()
-    return int(row[0])
+def _is_ours(db: sqlite3.Connection, stream: str) -> bool:
+    return db.execute("SELECT 1 FROM stream WHERE stream = ?", (stream,)).fetchone() is not None
 
 
 def _highest(entry: StreamReceipt) -> int:

@@ -245,11 +245,14 @@ class Outbox:
     def _batch(db: sqlite3.Connection, key: _Key, live: bool) -> HeldBatch:
         row = db.execute(
             "SELECT s.previous, b.birth, b.body,"
-            " (SELECT min(f.seq) FROM batch f WHERE f.state = 'held' AND f.stream = b.stream)"
+            " (SELECT min(f.seq) FROM batch f WHERE f.state = 'held' AND f.stream = b.stream),"
+            " (SELECT min(f.seq) FROM batch f WHERE f.state = 'confirmed' AND f.stream = b.stream)"
             " FROM batch b JOIN stream s USING (stream) WHERE b.stream = ? AND b.seq = ?",
             key,
         ).fetchone()
-        return HeldBatch(*key, row[3], row[0], row[1], unpacked(row[2]), live)
+        # What is confirmed can be sent again, so it is no gap to a database that was put back.
+        first = min(seq for seq in row[3:] if seq is not None)
+        return HeldBatch(*key, first, row[0], row[1], unpacked(row[2]), live)
 
     def note_sent(self, batches: Sequence[HeldBatch], *, answered: bool = True) -> None:
         """Count a send of each; call it before sending.
