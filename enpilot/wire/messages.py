@@ -105,7 +105,8 @@ class DataMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A numbered batch in its envelope.
 
     The envelope may differ between two sends of the same batch: ``first``, the oldest seq of this
-    stream that the agent can still send (confirmed ones included), moves on, and ``sent_us`` is the agent's clock at the send.
+    stream that the agent can still send (confirmed ones included), moves on, and ``sent_us`` is the
+    agent's clock at the send.
     """
 
     v: int
