@@ -21,6 +21,7 @@ demo: setup
 
 services:
 	@scripts/install_services.sh mosquitto required
+	@scripts/install_services.sh openssl required
 	@scripts/install_services.sh chromium required
 	@scripts/install_services.sh cjk-font required
 	@scripts/timescaledb.sh install

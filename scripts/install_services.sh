@@ -8,6 +8,7 @@ present() {
     case $name in
         mosquitto) PATH="$PATH:/usr/sbin" command -v mosquitto > /dev/null ;;
         chromium) command -v chromium > /dev/null ;;
+        openssl) command -v openssl > /dev/null ;;
         cjk-font) command -v fc-list > /dev/null && fc-list :lang=zh | grep -q . ;;
         *) echo "install_services.sh: no service $name" >&2; exit 2 ;;
     esac
@@ -17,6 +18,7 @@ packages() {
     case $name in
         mosquitto) echo mosquitto ;;
         chromium) echo chromium ;;
+        openssl) echo openssl ;;
         cjk-font) echo fontconfig fonts-noto-cjk ;;
     esac
 }

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import aiomqtt
+import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from edge_agent.outbox import Outbox
 from edge_agent.settings import UplinkSettings
 from edge_agent.uplink import Uplink
+from enpilot.demo.processes import free_port
+from enpilot.settings import MqttSettings, SettingsError
 from enpilot.wire import (
     Receipt,
     StreamReceipt,
@@ -23,7 +29,8 @@ from enpilot.wire import (
     sha256_hex,
     topic,
 )
-from tests.services.mosquitto import Broker
+from tests.services.certificates import Authority
+from tests.services.mosquitto import Broker, running_mosquitto
 
 BIRTH = b'{"v":1,"agent":"gw-1","software":"test","groups":[]}'
 HASH = sha256_hex(BIRTH)
@@ -79,13 +86,21 @@ class Platform:
 
 
 @contextlib.asynccontextmanager
-async def going(broker: Broker, folder: Path, batches: int) -> AsyncIterator[Platform]:
+async def going(
+    broker: Broker,
+    folder: Path,
+    batches: int,
+    mqtt: MqttSettings | None = None,
+    silence_warning_s: float = 300.0,
+) -> AsyncIterator[Platform]:
     outbox = Outbox(folder / "outbox.sqlite", "gw-1")
     outbox.keep_birth(HASH, BIRTH)
     for _ in range(batches):
         outbox.append(HASH, b'{"birth":"%s","groups":[]}' % HASH.encode(), 1, 1, 1)
-    chosen = UplinkSettings(window=WINDOW, probe_first_s=PROBE_S, probe_last_s=2.0)
-    uplink = Uplink(broker.settings, chosen, outbox, "gw-1", (HASH, BIRTH), lambda _: None)
+    chosen = UplinkSettings(
+        window=WINDOW, probe_first_s=PROBE_S, probe_last_s=2.0, silence_warning_s=silence_warning_s
+    )
+    uplink = Uplink(mqtt or broker.settings, chosen, outbox, "gw-1", (HASH, BIRTH), lambda _: None)
     async with aiomqtt.Client("127.0.0.1", broker.port) as client:
         await client.subscribe("enpilot/v1/gw-1/+", qos=1)
         platform = Platform(client, outbox)
@@ -178,3 +193,107 @@ async def test_a_broker_that_is_killed_and_comes_back_gets_everything(
                 listening.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await listening
+
+
+TLS = """\
+cafile {ca}
+certfile {cert}
+keyfile {key}
+require_certificate true
+use_identity_as_username true
+allow_anonymous false
+acl_file {acl}
+persistence false
+listener {plain} 127.0.0.1
+allow_anonymous true
+acl_file {acl}
+"""
+
+
+async def test_a_broker_that_asks_for_a_certificate_knows_the_agent_by_it(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server, own = authority.issue("127.0.0.1"), authority.issue("gw-1")
+    # Who the broker takes the agent for: it may write its own topics, nobody else's.
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite enpilot/v1/+/receipt\ntopic read enpilot/v1/#\n"
+                   "user gw-1\ntopic readwrite enpilot/v1/gw-1/#\n")  # fmt: skip
+    acl.chmod(0o600)
+    plain = free_port()
+    configuration = TLS.format(
+        ca=authority.certificate, cert=server.certificate, key=server.key, acl=acl, plain=plain
+    )
+    with running_mosquitto(tmp_path, configuration, "per_listener_settings true\n") as broker:
+        for protocol in ("3.1.1", "5"):
+            mqtt = MqttSettings(
+                host="127.0.0.1", port=broker.port, tls_ca_file=authority.certificate,
+                tls_cert_file=own.certificate, tls_key_file=own.key,
+                protocol=msgspec.convert(protocol, Literal["3.1.1", "5"]),
+            )  # fmt: skip
+            folder = tmp_path / protocol
+            folder.mkdir()
+            watching = dataclasses.replace(broker, port=plain)
+            async with going(watching, folder, 2, mqtt) as platform:
+                await platform.until([1, 2])
+                await platform.answer(2)
+                async with asyncio.timeout(8):
+                    while platform.outbox.load().batches:  # noqa: ASYNC110  # it sets no event
+                        await asyncio.sleep(0.02)
+
+
+def test_a_certificate_that_cannot_be_used_is_said_with_its_file(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    own, other = authority.issue("gw-1"), authority.issue("gw-2")
+    ca = authority.certificate
+    for mqtt, said in (
+        (MqttSettings(tls_cert_file=own.certificate), "a certificate needs `tls_ca_file`"),
+        (MqttSettings(tls_ca_file=ca, tls_key_file=own.key), "a key needs its certificate"),
+        (
+            MqttSettings(tls_ca_file=ca, tls_cert_file=own.certificate, tls_key_file=other.key),
+            f"{own.certificate}: the certificate and its key .* cannot be used",
+        ),
+        (MqttSettings(tls_ca_file=ca, tls_cert_file=tmp_path / "none.pem"), "No such file"),
+        (
+            MqttSettings(
+                tls_ca_file=ca, tls_cert_file=own.certificate, tls_key_file=authority.locked(own)
+            ),
+            "the key is encrypted",
+        ),
+    ):
+        with pytest.raises(SettingsError, match=said):
+            mqtt.tls_context()
+
+
+async def test_what_nobody_confirms_is_said_once_and_shown(
+    mosquitto: Broker, tmp_path: Path
+) -> None:
+    with capture_logs() as logs:
+        async with going(mosquitto, tmp_path, 2, silence_warning_s=1.0) as platform:
+            await platform.until([1, 2])
+            await asyncio.sleep(2.5)
+            await platform.answer(2)
+            async with asyncio.timeout(8):
+                while "again" not in logs[-1]["event"]:  # noqa: ASYNC110  # it sets no event
+                    await asyncio.sleep(0.02)
+    said = [e["event"] for e in logs if "confirm" in e["event"]]
+    assert said == [
+        (
+            "the broker takes what is published, but nobody confirms it: check the broker's ACL for "
+            "this agent, and whether ingest runs"
+        ),
+        "the platform confirms again",
+    ]
+
+
+async def test_another_agent_under_our_name_is_noticed(mosquitto: Broker, tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with going(mosquitto, tmp_path, 1) as platform:
+            await platform.until([1])
+            streams = [StreamReceipt(stream="another", through=3)]
+            other = Receipt(v=1, agent="gw-1", db="db", commit_no=1, streams=streams)
+            for _ in range(2):
+                await platform.client.publish(topic("gw-1", "receipt"), encode(other), qos=1)
+            await platform.answer(1)
+            async with asyncio.timeout(8):
+                while platform.outbox.load().batches:  # noqa: ASYNC110  # it sets no event
+                    await asyncio.sleep(0.02)
+    assert [e["stream"] for e in logs if "under our name" in e["event"]] == ["another"]

@@ -60,11 +60,13 @@ def mosquitto_program(name: str = "mosquitto") -> str:
 
 
 @contextlib.contextmanager
-def running_mosquitto(folder: Path, configuration: str = ANYONE) -> Iterator[Broker]:
+def running_mosquitto(
+    folder: Path, configuration: str = ANYONE, head: str = ""
+) -> Iterator[Broker]:
     port = free_port()
     user = "user root\n" if os.geteuid() == 0 else ""
     file = folder / "mosquitto.conf"
-    file.write_text(f"listener {port} 127.0.0.1\n{user}{configuration}", "utf-8")
+    file.write_text(f"{head}{user}listener {port} 127.0.0.1\n{configuration}", "utf-8")
     broker = Broker(port, [mosquitto_program(), "-c", str(file)], None)  # type: ignore[arg-type]
     try:
         broker.start()
