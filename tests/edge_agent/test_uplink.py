@@ -277,8 +277,8 @@ async def test_what_nobody_confirms_is_said_once_and_shown(
     said = [e["event"] for e in logs if "confirm" in e["event"]]
     assert said == [
         (
-            "the broker takes what is published, but nobody confirms it: check the broker's ACL for "
-            "this agent, and whether ingest runs"
+            "the broker takes what is published, but nobody confirms it: check the broker's ACL "
+            "for this agent, and whether ingest runs"
         ),
         "the platform confirms again",
     ]
