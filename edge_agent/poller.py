@@ -20,8 +20,9 @@ import structlog
 from edge_agent.address_search import REFUSING, Culprits, find_culprits
 from edge_agent.blocks import Block, Stretch
 from edge_agent.clock import Clock
-from edge_agent.decode import BlockDecoder, compile_decoder
+from edge_agent.decode import BlockDecoder
 from edge_agent.errors import ReadError
+from edge_agent.lines.exchange import UnitAddress
 from edge_agent.plan import UnitPlan
 from edge_agent.reply_timeout import ReplyTimeout
 from enpilot.wire import Quality, QualityFlag
@@ -44,8 +45,8 @@ _SEARCH_AGAIN_S: Final = 3600.0
 class BlockReader(Protocol):
     """What a poller needs of a line."""
 
-    def read(self, unit: int, block: Block, timeout_s: float) -> Awaitable[bytes]:
-        """Return the bytes of a block's registers, or raise `ReadError`."""
+    def read(self, unit: UnitAddress, block: Block, timeout_s: float) -> Awaitable[bytes]:
+        """Return the bytes of a block, or raise `ReadError`."""
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ class LinePoller:
         self._refused = refused
         self._given = given
         now = clock.now_us()
-        self._units: dict[int, UnitState] = {}
+        self._units: dict[UnitAddress, UnitState] = {}
         jobs = []
         for order, plan in enumerate(units):
             before = (known or {}).get(plan.unit)
@@ -149,7 +150,7 @@ class LinePoller:
                 plan.unit, before or UnitState(ReplyTimeout(plan.timeout_s))
             )
             period_us = round(plan.period_s * 1e6)
-            blocks = [(b, compile_decoder(b.registers, b.address)) for b in plan.blocks]
+            blocks = [(b, b.decoder()) for b in plan.blocks]
             due_us = _next_due(now, period_us)
             jobs.append((due_us, order, _Job(plan, unit, period_us, blocks, due_us)))
         heapq.heapify(jobs)
@@ -240,6 +241,9 @@ class LinePoller:
                 self._hand_over_nothing(block, scheduled_us, read_us, error.quality)
                 if error.exception_code in REFUSING:
                     await self._search(job, block, timeout_s)
+                elif error.absent and self._refused is not None:
+                    # A meter that names its data says just what it lacks: nothing to search for.
+                    self._refused(job.plan, Culprits(values=block.runs))
                 continue
             job.unit.timeout.answered(time.monotonic() - asked_s)
             self._hand_over(block, decoder, scheduled_us, self._clock.now_us(), data)
