@@ -45,8 +45,10 @@ _SEARCH_AGAIN_S: Final = 3600.0
 class BlockReader(Protocol):
     """What a poller needs of a line."""
 
-    def read(self, unit: UnitAddress, block: Block, timeout_s: float) -> Awaitable[bytes]:
-        """Return the bytes of a block, or raise `ReadError`."""
+    def read(
+        self, unit: UnitAddress, block: Block, timeout_s: float, *, retry: bool
+    ) -> Awaitable[bytes]:
+        """Return the bytes of a block, or raise `ReadError`; at once if it may not retry."""
 
 
 @dataclass(slots=True)
@@ -228,7 +230,8 @@ class LinePoller:
         for i, (block, decoder) in enumerate(job.blocks):
             asked_s = time.monotonic()
             try:
-                data = await self._line.read(unit, block, timeout_s)
+                # Asking a silent unit costs its line one timeout a pause, whatever the retries.
+                data = await self._line.read(unit, block, timeout_s, retry=not job.unit.failures)
             except ReadError as error:
                 read_us = self._clock.now_us()
                 if error.quality == Quality.NO_RESPONSE:
@@ -287,7 +290,7 @@ class LinePoller:
         def ask(stretch: Stretch) -> Awaitable[bytes]:
             count = stretch.last - stretch.first + 1
             part = Block(block.group, stretch.function, stretch.first, count, ())
-            return self._line.read(job.plan.unit, part, timeout_s)
+            return self._line.read(job.plan.unit, part, timeout_s, retry=True)
 
         with suppress(ReadError):
             found = await find_culprits(block, ask)

@@ -129,7 +129,12 @@ class FieldLine:
         return self._link.is_open
 
     async def read(
-        self, unit: UnitAddress, block: RegisterBlock, timeout_s: float | None = None
+        self,
+        unit: UnitAddress,
+        block: RegisterBlock,
+        timeout_s: float | None = None,
+        *,
+        retry: bool = True,
     ) -> bytes:
         """Return a block as it came: of registers two bytes each, the high one first.
 
@@ -141,6 +146,8 @@ class FieldLine:
             What to read.
         timeout_s
             How long to wait for the reply [s]; left out, the unit's or the line's timeout.
+        retry
+            Whether the unit's or the line's retries hold; not for a unit that is known to be silent.
 
         Raises
         ------
@@ -156,7 +163,7 @@ class FieldLine:
                 try:
                     return await self._ask(unit, block, wait_s)
                 except ReadError as error:
-                    if retries <= 0 or not _may_pass(error):
+                    if not retry or retries <= 0 or not _may_pass(error):
                         raise
                     retries -= 1
 

@@ -24,10 +24,11 @@ READ_CONTROLS: Final = MappingProxyType({"dlt645": 0x11, "cjt188": 0x01})
 _START, _END, _WAKE = 0x68, 0x16, b"\xfe"
 _WAKE_BYTES: Final = 4
 # Bits of the control code of a reply.
-_REPLY, _REFUSED, _GOES_ON = 0x80, 0x40, 0x20
+_REPLY, _REFUSED = 0x80, 0x40
+_DLT645_GOES_ON: Final = 0x20  # of CJ/T 188 the bit belongs to the maker's own codes
 _DLT645_SHIFT: Final = 0x33  # added to every byte of the data field
 _DLT645_NO_SUCH_DATA: Final = 0x02  # a bit of the error byte
-_CJT188_SERIAL: Final = 0x00  # meters repeat it, or say what they like
+_CJT188_SERIAL: Final = 0x00  # meters should repeat it, but some say what they like
 # The longest that CJ/T 188 knows: what a heat meter says of 0x901F.
 _CJT188_MOST_BYTES: Final = 46
 # A frame has at most 269 bytes; what is older than a few of them is noise.
@@ -58,8 +59,8 @@ class MeterExchange:
     """
 
     __slots__ = (
-        "_asked", "_control", "_error_at", "_noise", "_request", "_same", "_shift", "_start",
-        "reply_bytes", "rest", "stale",
+        "_asked", "_control", "_error_at", "_goes_on", "_noise", "_request", "_same", "_shift",
+        "_start", "reply_bytes", "rest", "stale",
     )  # fmt: skip
     names_block = True
 
@@ -83,6 +84,7 @@ class MeterExchange:
         self._asked = asked
         self._same = asked[:same]
         self._shift = shift
+        self._goes_on = _DLT645_GOES_ON if shift else 0
         self._error_at = error_at
         self._noise = noise
         self.reply_bytes = len(self._request) + expected
@@ -118,8 +120,9 @@ class MeterExchange:
                 control = data[start + len(self._start)]
                 if control == self._control | _REPLY | _REFUSED:
                     raise self._refusal(field)
-                if control & ~_GOES_ON == self._control | _REPLY and field.startswith(self._same):
-                    if control & _GOES_ON:
+                answer = control & ~self._goes_on == self._control | _REPLY
+                if answer and field.startswith(self._same):
+                    if control & self._goes_on:
                         raise BadFrameError(
                             "the reply goes on in a second frame, which is not read: ask for "
                             "fewer values at once"

@@ -23,6 +23,9 @@ class ScenarioError(ConfigurationError):
     """A scenario file that cannot be used; names file and path."""
 
 
+_FAULTS_OF_NUMBERS = frozenset({"rollover", "reset", "glitch", "frozen"})
+
+
 class Label(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What is synthetic, in both languages."""
 
@@ -38,14 +41,26 @@ class ImprovementShare(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
 
 
 class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One unit id: what kind of meter it is and which profile's registers it shows."""
+    """One unit id: what kind of meter it is and which profile's registers it shows.
 
-    unit: Annotated[int, Meta(ge=0, le=255)]
-    kind: Literal["electricity", "steam", "pieces"]
+    A meter of DL/T 645 or CJ/T 188 has a ``meter_address`` instead of a unit id.
+    """
+
+    unit: Annotated[int, Meta(ge=0, le=255)] = 0
+    meter_address: str | None = None
+    kind: Literal["electricity", "steam", "pieces", "water"]
     profile: str
     ct_ratio: Annotated[int, Meta(ge=1)] = 1
     opening_counts: Annotated[int, Meta(ge=0)] = 0
     fault: list[Fault] = []
+
+    def __post_init__(self) -> None:
+        if self.kind == "water" and self.meter_address is None:
+            raise ValueError("a `water` meter has a `meter_address`: it speaks CJ/T 188")
+        if self.meter_address is not None:
+            shown = sorted({f.kind for f in self.fault} & _FAULTS_OF_NUMBERS)
+            if shown:
+                raise ValueError(f"a unit with a `meter_address` knows no fault {shown[0]!r}")
 
 
 class DialIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
