@@ -136,7 +136,7 @@ class LinePoller:
         deliver: Callable[[Sample], None],
         refused: Callable[[UnitPlan, Culprits], None] | None = None,
         given: Callable[[UnitPlan, Stretch], None] | None = None,
-        known: dict[int, UnitState] | None = None,
+        known: dict[UnitAddress, UnitState] | None = None,
     ) -> None:
         self._line = line
         self._clock = clock
@@ -168,7 +168,7 @@ class LinePoller:
         return sum(unit.failures > 0 for unit in self._units.values())
 
     @property
-    def units(self) -> dict[int, UnitState]:
+    def units(self) -> dict[UnitAddress, UnitState]:
         """How the units are, by their address."""
         return self._units
 

@@ -147,7 +147,7 @@ class FieldLine:
         timeout_s
             How long to wait for the reply [s]; left out, the unit's or the line's timeout.
         retry
-            Whether the unit's or the line's retries hold; not for a unit that is known to be silent.
+            Whether the unit's or the line's retries hold; not for one that is known to be silent.
 
         Raises
         ------
