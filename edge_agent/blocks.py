@@ -98,6 +98,13 @@ class Block:
     registers: tuple[ProfileRegister | DataItem, ...]
     parts: tuple[int, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """What is asked for, for people."""
+        if self.function in _FUNCTIONS:
+            return f"{self.function} {self.address:#06x}+{self.count}"
+        return f"{self.function} {self.address:08X}"
+
     def decoder(self) -> BlockDecoder:
         """Return what turns the bytes of its reply into values and qualities."""
         items = [r for r in self.registers if isinstance(r, DataItem)]

@@ -125,3 +125,5 @@ def profiles(code: str | None = None) -> None:
     print(f"source: {profile.source} ({'verified' if profile.verified else 'not verified'})")
     for r in profile.register:
         print(f"  {r.function:7} {r.address:#06x} {r.type:8} {r.name:24} x {r.scale} {r.unit}")
+    for i in profile.item:
+        print(f"  {i.data_id:8} byte {i.at:2} {i.type:13} {i.name:24} x {i.scale} {i.unit}")

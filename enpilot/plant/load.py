@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
 import tomllib
 import zoneinfo
 from collections import Counter
@@ -269,8 +270,18 @@ def _part_errors(part: Device, whole: Device | None, path: str) -> list[str]:
     return errors
 
 
+# DL/T 645: twelve decimal digits; CJ/T 188: the maker's four, which may be hexadecimal, and ten.
+_METER_ADDRESS = re.compile(r"[0-9]{12}|[0-9A-F]{14}")
+
+
 def _meter_errors(device: Device, line: Line | None, path: str) -> list[str]:
     errors = []
+    if not _METER_ADDRESS.fullmatch(device.meter_address or ""):
+        errors.append(
+            f"device {device.code!r}: a `meter_address` is what is written on the meter, 12 digits "
+            "for DL/T 645 (zeros in front) or 14, with capitals, for CJ/T 188; not "
+            f"{device.meter_address!r} - at `{path}.meter_address`"
+        )
     if device.unit is not None:
         errors.append(
             f"device {device.code!r} has a `unit` (Modbus) and a `meter_address` (DL/T 645, CJ/T "

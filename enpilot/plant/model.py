@@ -45,8 +45,6 @@ _Rate = Annotated[str, Meta(pattern=r"^(-[0-9]+|0)(\.[0-9]+)?\Z")]  # below 1; 4
 _Instant = Annotated[dt.datetime, Meta(tz=True)]
 _PeriodS = Annotated[float, Meta(ge=1, le=3600)]
 _Retries = Annotated[int, Meta(ge=0, le=5)]
-# DL/T 645: twelve decimal digits; CJ/T 188: the maker's four, which may be hexadecimal, and ten.
-_MeterAddress = Annotated[str, Meta(pattern=r"^([0-9]{12}|[0-9A-F]{14})\Z")]
 
 
 class _Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -182,7 +180,7 @@ class Device(_Strict, kw_only=True):
     simulated: bool = False
     line: Code | None = None
     unit: Annotated[int, Meta(ge=0, le=255)] | None = None
-    meter_address: _MeterAddress | None = None
+    meter_address: str | None = None
     profile: str | None = None
     period_s: _PeriodS = 60.0
     quantity_period_s: dict[str, _PeriodS] = {}

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge_agent.address_search import Culprits
 from edge_agent.batcher import Batcher, wide_groups
@@ -21,6 +23,7 @@ from edge_agent.clock import Clock
 from edge_agent.errors import ReadError, WiringError
 from edge_agent.learned import LearnedLimits
 from edge_agent.lines import FieldLine, make_line
+from edge_agent.lines.meter_frames import meter_exchange
 from edge_agent.plan import ReadPlan, UnitPlan, plan_for_agent
 from edge_agent.poller import LinePoller, Sample
 from edge_agent.profile import load_profile
@@ -28,7 +31,7 @@ from edge_agent.simulator.faults import Fault
 from edge_agent.simulator.faulty_unit import FaultyUnit
 from edge_agent.simulator.meter_unit import SimulatedMeter
 from edge_agent.simulator.responder import Responder
-from edge_agent.simulator.scenario import DialIn, Scenario
+from edge_agent.simulator.scenario import DialIn, Scenario, ScenarioError, Unit
 from edge_agent.simulator.serving import dial_in, serve_serial, serve_tcp
 from enpilot.demo.processes import free_port
 from enpilot.plant import Device, load_plant
@@ -345,3 +348,94 @@ def test_a_profile_and_the_way_that_its_device_is_asked_go_together(tmp_path: Pa
     file.write_text(good.replace('"dlt645-2007"', '"acrel-adl400"'), "utf-8")
     with pytest.raises(WiringError, match="is of Modbus: it is asked by a `unit`"):
         plan_of(file)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.lists(st.binary(min_size=1, max_size=60), max_size=3), min_size=6, max_size=6))
+def test_garbage_on_a_mixed_line_raises_nothing_but_read_errors(said: list[list[bytes]]) -> None:
+    async def main() -> None:
+        answers = iter(said)
+        async with raw_server(lambda _: next(answers, [])) as server:
+            keys = {"kind": "rtu_over_tcp", "host": "127.0.0.1", "port": server.port}
+            failures: list[dict[str, Any]] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, c: failures.append(c))
+            with opened(line_of(timeout_s=0.03, **keys)) as connection:
+                for unit, block in [(METER, ENERGY), (WATER, VOLUME), (1, block_of(0, 2))] * 2:
+                    with contextlib.suppress(ReadError):
+                        await connection.read(unit, block)
+            assert failures == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("said", [b"", b"\xfe" * 300, b"\x68" * 300, bytes(range(256)) * 8])
+async def test_whatever_dials_in_or_hangs_on_a_port_ends_no_poller(
+    said: bytes, tmp_path: Path
+) -> None:
+    port = free_port()
+    line = {
+        "kind": "listen", "host": "127.0.0.1", "port": port, "registration": "dtu-7",
+        "timeout_s": 0.05,
+    }  # fmt: skip
+    (described, units), = plan_of(plant_file(tmp_path, line)).lines  # fmt: skip
+    connection = make_line(described, (u.device for u in units))
+    samples: list[Sample] = []
+    task = asyncio.create_task(LinePoller(connection, units, Clock(), samples.append).run())
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, c: failures.append(c))
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            break
+        await asyncio.sleep(0.02)
+    writer.write(b"dtu-7" + said)
+    for _ in range(20):
+        writer.write(said[:40])
+        await asyncio.sleep(0.06)
+    writer.close()
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+    connection.close()
+    assert failures == []
+    assert samples
+    assert all(s.quality is not None for s in samples)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"kind": "water", "profile": "cjt188-cold-water"}, "has a `meter_address`"),
+        ({"kind": "electricity", "profile": "dlt645-2007", "meter_address": METER,
+          "fault": [{"kind": "rollover"}]}, "knows no fault 'rollover'"),
+    ],
+)  # fmt: skip
+def test_a_scenario_says_what_a_simulated_meter_cannot_do(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=said):
+        msgspec.convert(keys, Unit)
+
+
+def test_a_simulated_meter_needs_a_profile_of_its_protocol() -> None:
+    described = scenario()
+    wrong = msgspec.structs.replace(described.unit[1], profile="acrel-adl400")
+    with pytest.raises(ScenarioError, match="is of Modbus"):
+        SimulatedMeter(described, wrong, described.load())
+
+
+def test_the_simulator_knows_a_request_however_it_is_cut_and_refuses_what_is_no_read() -> None:
+    talking = responder()
+    energy = meter_exchange(METER, ENERGY).begin()
+    water = meter_exchange(WATER, VOLUME).begin()
+    stream = b"\x00\xff" + energy + bytes.fromhex("010300000002c40b") + water
+    for size in (1, 3, 50):
+        rest, whole = b"", []
+        for start in range(0, len(stream), size):
+            found, rest = talking.split(rest + stream[start : start + size])
+            whole += found
+        assert whole == [energy[4:], bytes.fromhex("010300000002c40b"), water[4:]]
+        assert rest == b""
+    writing = bytes.fromhex("68610100000000681404333334330000")
+    writing = writing[:-2] + bytes([sum(writing[:-2]) & 0xFF, 0x16])
+    ((_, said),) = talking.answer(writing)
+    assert said[10:13] == bytes([0xD4, 1, 0x34])
+    assert talking.answer(meter_exchange("000000000999", ENERGY).begin()[4:]) == []
