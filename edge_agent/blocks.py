@@ -27,6 +27,10 @@ __all__ = [
 
 Function = Literal["holding", "input", "dlt645", "cjt188"]
 _FUNCTIONS: Final[tuple[Function, ...]] = ("holding", "input")
+# Beside its registers: request of 8 and reply of 5 bytes (MODBUS over Serial Line 1.02).
+_MODBUS_BYTES: Final = 13
+# Beside its values: request of 20 and reply of 20 bytes, four of each to wake the other.
+_METER_BYTES: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,13 @@ class Block:
         if self.function in _FUNCTIONS:
             return f"{self.function} {self.address:#06x}+{self.count}"
         return f"{self.function} {self.address:08X}"
+
+    @property
+    def serial_bytes(self) -> int:
+        """What the request and its reply take on a serial line [bytes]."""
+        if self.function in _FUNCTIONS:
+            return _MODBUS_BYTES + 2 * self.count
+        return _METER_BYTES + self.count
 
     def decoder(self) -> BlockDecoder:
         """Return what turns the bytes of its reply into values and qualities."""

@@ -22,6 +22,7 @@ from edge_agent.blocks import Block, Stretch, plan_blocks
 from edge_agent.clock import Clock
 from edge_agent.errors import ReadError, WiringError
 from edge_agent.learned import LearnedLimits
+from edge_agent.line_load import line_loads
 from edge_agent.lines import FieldLine, make_line
 from edge_agent.lines.meter_frames import meter_exchange
 from edge_agent.plan import ReadPlan, UnitPlan, plan_for_agent
@@ -439,3 +440,16 @@ def test_the_simulator_knows_a_request_however_it_is_cut_and_refuses_what_is_no_
     ((_, said),) = talking.answer(writing)
     assert said[10:13] == bytes([0xD4, 1, 0x34])
     assert talking.answer(meter_exchange("000000000999", ENERGY).begin()[4:]) == []
+
+
+def test_what_the_plan_costs_a_serial_line_is_reckoned_by_each_protocol_s_frames(
+    tmp_path: Path,
+) -> None:
+    line = {"kind": "serial", "serial_port": "/dev/ttyUSB0", "baud": 2400}
+    plan = plan_of(plant_file(tmp_path, line))
+    units = {u.device.code: u for _, us in plan.lines for u in us}
+    assert units["water"].blocks[0].serial_bytes == 20 + 20 + 5
+    assert [b.serial_bytes for b in units["energy"].blocks] == [44, 60, 46, 49, 52, 48]
+    (load,) = line_loads(plan, 0.03)
+    assert load.busy > 1
+    assert not load.possible
