@@ -112,7 +112,8 @@ class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A meter family.
 
     ``max_gap`` unused registers may be read along to save a request, but none in a ``forbidden``
-    range (first and last address).
+    range (first and last address). ``base`` has been added to the registers' addresses when a
+    profile is loaded.
     """
 
     code: str
@@ -122,6 +123,7 @@ class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     verified: bool
     max_registers_per_request: Annotated[int, Meta(ge=1, le=125)] = 125
     max_gap: Annotated[int, Meta(ge=0, le=124)] = 16
+    base: Annotated[int, Meta(ge=-65535, le=65535)] = 0
     forbidden: list[tuple[_Address, _Address]] = []
     note: str | None = None
     register: Annotated[list[ProfileRegister], Meta(min_length=1)]

@@ -89,7 +89,16 @@ class SimulatedUnit:
             values[f"voltage.{name}"] = volts / 0.1
             values[f"current.{name}"] = amperes / self.unit.ct_ratio / 0.01
         values["frequency.total"] = (_NOMINAL_HZ + 0.03 * math.sin(at_s / 97)) / 0.01
-        values["active_power.total"] = power / self.unit.ct_ratio / 0.001
+        secondary_kw = power / self.unit.ct_ratio
+        values["active_power.total"] = secondary_kw / 0.001
+        for name in ("L1", "L2", "L3"):
+            values[f"active_power.{name}"] = secondary_kw / 3 / 0.001
+        secondary_kva = apparent / self.unit.ct_ratio
+        values["apparent_power.total"] = secondary_kva / 0.001
+        reactive_kvar = max(0.0, secondary_kva**2 - secondary_kw**2) ** 0.5
+        values["reactive_power.total"] = reactive_kvar / 0.001
+        values["transformer_ratio.ct"] = self.unit.ct_ratio
+        values["transformer_ratio.pt"] = 1
         values["power_factor.total"] = factor / 0.001
         # Counts of 0.01 kWh on the meter's side of the transformers, rolling over like the device.
         counts = self.unit.opening_counts + energy // (10_000 * self.unit.ct_ratio)

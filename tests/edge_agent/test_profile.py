@@ -23,6 +23,13 @@ ACREL = {
     "frequency.total": (0x0077, "uint16", "0.01", "Hz"),
     "active_power.total": (0x016A, "int32", "0.001", "kW"),
     "power_factor.total": (0x017F, "int16", "0.001", "1"),
+    "active_power.L1": (0x0164, "int32", "0.001", "kW"),
+    "active_power.L2": (0x0166, "int32", "0.001", "kW"),
+    "active_power.L3": (0x0168, "int32", "0.001", "kW"),
+    "reactive_power.total": (0x0172, "int32", "0.001", "kvar"),
+    "apparent_power.total": (0x017A, "int32", "0.001", "kVA"),
+    "transformer_ratio.pt": (0x008D, "uint16", "1", "1"),
+    "transformer_ratio.ct": (0x008E, "uint16", "1", "1"),
 }
 GOOD = """\
 code = "own"
@@ -63,6 +70,8 @@ def test_the_acrel_meter_is_described_as_its_register_list_says() -> None:
     assert {r.name for r in profile.register if r.side == "primary"} == {
         "frequency.total",
         "power_factor.total",
+        "transformer_ratio.pt",
+        "transformer_ratio.ct",
     }
     assert not profile.verified  # nobody has held it against a device
 
