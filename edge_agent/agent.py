@@ -9,24 +9,24 @@ from typing import Any
 
 import structlog
 
-from edge_agent.batcher import Batcher, FilledBatch
+from edge_agent.batcher import Batcher, FilledBatch, wide_groups
 from edge_agent.clock import Clock
-from edge_agent.line import ModbusTcpLine
+from edge_agent.lines import make_lines
 from edge_agent.outbox import Outbox
 from edge_agent.plan import ReadPlan, birth_bytes
-from edge_agent.poller import LinePoller, Sample
+from edge_agent.poller import LinePoller, PollCounts, Sample
 from edge_agent.settings import EdgeSettings
 from edge_agent.uplink import Uplink
 from enpilot.wire import sha256_hex
 
-__all__ = ["run_agent"]
+__all__ = ["Agent", "run_agent"]
 
 _log = structlog.get_logger("edge")
 _FORGET_EVERY_S = 600.0
 _CANCEL_AGAIN_S = 1.0
 
 
-class _Agent:
+class Agent:
     """Everything that runs in one agent."""
 
     def __init__(self, settings: EdgeSettings, plan: ReadPlan) -> None:
@@ -35,11 +35,14 @@ class _Agent:
         self._birth = (sha256_hex(body), body)
         self._outbox = Outbox(settings.outbox, settings.agent)
         self._outbox.keep_birth(*self._birth)
-        self._batcher = Batcher(self._birth[0], settings.batch_readings)
+        self._batcher = Batcher(self._birth[0], settings.batch_readings, wide_groups(plan.birth))
+        self._readings = 0
         self._full = asyncio.Event()
         self._storing: asyncio.Future[int] | None = None
         clock = Clock()
-        self._lines = [ModbusTcpLine(line) for line, _ in plan.lines]
+        self._lines = make_lines(
+            (line for line, _ in plan.lines), (u.device for _, units in plan.lines for u in units)
+        )
         self._pollers = [
             LinePoller(line, units, clock, self._deliver)
             for line, (_, units) in zip(self._lines, plan.lines, strict=True)
@@ -49,12 +52,23 @@ class _Agent:
             lambda: sum(p.units_down for p in self._pollers),
         )  # fmt: skip
 
+    @property
+    def readings(self) -> int:
+        """Readings since the start."""
+        return self._readings
+
+    def poll_counts(self) -> PollCounts:
+        """Return what the pollers of all lines did since the start."""
+        return sum((p.counts for p in self._pollers), PollCounts())
+
     def _deliver(self, sample: Sample) -> None:
         self._batcher.add(sample)
+        self._readings += len(sample.values)
         if self._batcher.full:
             self._full.set()
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Run until told to stop, or until a part of it cannot go on."""
         _log.info("agent is running", agent=self._settings.agent, stream=self._outbox.stream)
         uplink = asyncio.create_task(self._uplink.run())
         tasks = [
@@ -158,6 +172,6 @@ def run_agent(settings: EdgeSettings, plan: ReadPlan) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        await _Agent(settings, plan).run(stop)
+        await Agent(settings, plan).run(stop)
 
     asyncio.run(main())

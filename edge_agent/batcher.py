@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from edge_agent.poller import Sample
-from enpilot.wire import MAX_WIRE_BYTES, Batch, GroupReadings, encode
+from enpilot.wire import MAX_WIRE_BYTES, Batch, Birth, GroupReadings, encode
 
-__all__ = ["Batcher", "FilledBatch"]
+__all__ = ["Batcher", "FilledBatch", "wide_groups"]
 
 _MAX_EXACT_INTEGER = 2**53
 # Plain, so that a batch also fits where compression is off; the rest is for the envelope.
@@ -25,15 +25,34 @@ class FilledBatch(msgspec.Struct, frozen=True):
     last_us: int
 
 
+def wide_groups(birth: Birth) -> frozenset[int]:
+    """Return the groups that have a 64-bit integer among their columns."""
+    return frozenset(
+        g.group for g in birth.groups if any(s.raw_type in ("int64", "uint64") for s in g.series)
+    )
+
+
 class Batcher:
     """Collect samples until a batch is cut.
 
     What is in here is not yet in the outbox: the batch period is the most that a power cut can
     cost.
+
+    Parameters
+    ----------
+    birth
+        SHA-256 of the birth whose groups the samples are of.
+    max_readings
+        How many a batch holds at most.
+    wide_groups
+        See `wide_groups`.
     """
 
-    def __init__(self, birth: str, max_readings: int) -> None:
+    def __init__(
+        self, birth: str, max_readings: int, wide_groups: frozenset[int] = frozenset()
+    ) -> None:
         self._birth = birth
+        self._wide_groups = wide_groups
         self._max_readings = max_readings
         self._samples: list[Sample] = []
         self._readings = 0
@@ -75,21 +94,29 @@ class Batcher:
         by_group: dict[int, list[Sample]] = {}
         for sample in samples:
             by_group.setdefault(sample.group, []).append(sample)
-        groups = [_columns(g, rows) for g, rows in sorted(by_group.items())]
+        groups = [_columns(g, rows, g in self._wide_groups) for g, rows in sorted(by_group.items())]
         return encode(Batch(birth=self._birth, groups=groups))
 
 
-def _columns(group: int, samples: list[Sample]) -> GroupReadings:
+def _columns(group: int, samples: list[Sample], wide: bool) -> GroupReadings:
     base = samples[0].ts_us
-    width = len(samples[0].values)
-    all_good = not any(any(s.quality) for s in samples)
+    columns: list[list[int | float | str | None]] = list(
+        map(list, zip(*(s.values for s in samples), strict=True))
+    )
+    if wide:
+        columns = [[_on_wire(value) for value in column] for column in columns]
+    quality = None
+    if any(s.quality is not None and any(s.quality) for s in samples):
+        good = [0] * len(columns)
+        rows = [good if s.quality is None else s.quality for s in samples]
+        quality = list(map(list, zip(*rows, strict=True)))
     return GroupReadings(
         group=group,
         ts=base,
         dt=[s.ts_us - base for s in samples],
         late_ms=[s.late_ms for s in samples],
-        values=[[_on_wire(s.values[i]) for s in samples] for i in range(width)],
-        quality=None if all_good else [[s.quality[i] for s in samples] for i in range(width)],
+        values=columns,
+        quality=quality,
     )
 
 

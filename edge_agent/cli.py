@@ -1,9 +1,9 @@
-"""``enpilot edge``: run, check, profiles, simulate."""
+"""``enpilot edge``: run, check, profiles, scan, simulate."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
+from typing import Literal
 
 import cyclopts
 import msgspec
@@ -12,8 +12,9 @@ from edge_agent.outbox import read_streams
 from edge_agent.plan import birth_bytes, plan_for_agent
 from edge_agent.profile import load_profile, profile_codes
 from edge_agent.settings import EdgeSettings
+from enpilot.errors import ConfigurationError
 from enpilot.logs import configure_logs
-from enpilot.plant import load_plant
+from enpilot.plant import Line, load_plant
 from enpilot.settings import load_settings
 
 __all__ = ["app"]
@@ -29,8 +30,6 @@ def run(settings: Path) -> None:
     from edge_agent.agent import run_agent
 
     configure_logs()
-    # pymodbus reports every timeout; the agent says once that a unit is down.
-    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
     chosen = load_settings(settings, EdgeSettings)
     plant = load_plant(chosen.plant)
     run_agent(chosen, plan_for_agent(plant, chosen.agent, chosen.plant))
@@ -68,13 +67,93 @@ def check(plant: Path, *, agent: str | None = None) -> None:
         print(f"agent {chosen}: {plan.requests_per_scan} requests a scan, ", end="")
         print(f"{sum(len(g.series) for g in plan.birth.groups)} series, {len(birth):,} bytes birth")
         for line, units in plan.lines:
-            print(f"  line {line.code} {line.kind} {line.host}:{line.port}")
+            print(f"  line {line.code} {line.kind} {line.address}")
             for unit in units:
-                print(f"    unit {unit.unit:3} {unit.device.code} at {unit.point}, ", end="")
-                print(f"every {unit.period_s:g} s, profile {unit.device.profile}")
+                print(f"    unit {unit.unit:3} every {unit.period_s:g} s: ", end="")
+                print(
+                    ", ".join(
+                        f"{p.device.code} at {p.point} ({p.profile.code})" for p in unit.parts
+                    )
+                )
                 for block in unit.blocks:
                     names = ", ".join(r.name for r in block.registers)
                     print(f"      {block.function} {block.address:#06x}+{block.count}: {names}")
+
+
+@app.command
+def scan(
+    host: str | None = None,
+    *,
+    serial: str | None = None,
+    rtu: bool = False,
+    baud: int = 9600,
+    parity: Literal["none", "even", "odd"] = "none",
+    stop_bits: Literal[1, 2] = 1,
+    units: str = "1-247",
+    address: int = 0,
+    timeout_s: float = 0.3,
+    json: bool = False,
+) -> None:
+    """Find the units behind a gateway or on a serial line; only reads.
+
+    Parameters
+    ----------
+    host
+        Gateway, as HOST or HOST:PORT.
+    serial
+        Serial port instead, such as /dev/ttyUSB0; with baud, parity and stop bits.
+    rtu
+        The gateway passes RTU frames through TCP.
+    baud
+        Bits a second.
+    parity
+        As the units are set.
+    stop_bits
+        As the units are set.
+    units
+        Whom to ask, such as 1-32,100.
+    address
+        The register that is read, from zero.
+    timeout_s
+        How long each is waited for [s].
+    json
+        One JSON document, without progress.
+    """
+    from edge_agent.scan import scan_now
+
+    line = _line_to_scan(host, serial, rtu, baud, parity, stop_bits, timeout_s)
+    found = scan_now(line, units, address, show=None if json else print)
+    if json:
+        print(msgspec.json.encode(found).decode())
+
+
+def _line_to_scan(
+    host: str | None,
+    serial: str | None,
+    rtu: bool,
+    baud: int,
+    parity: str,
+    stop_bits: int,
+    timeout_s: float,
+) -> Line:
+    if (host is None) == (serial is None):
+        raise ConfigurationError("say where: HOST[:PORT], or --serial and a serial port")
+    described: dict[str, object] = {"code": "scan", "agent": "scan", "timeout_s": timeout_s}
+    if serial is not None:
+        described |= {
+            "kind": "serial", "serial_port": serial, "baud": baud, "parity": parity,
+            "stop_bits": stop_bits,
+        }  # fmt: skip
+    else:
+        name, _, port = (host or "").rpartition(":") if ":" in (host or "") else (host, "", "502")
+        described |= {
+            "kind": "rtu_over_tcp" if rtu else "modbus_tcp", "host": name,
+            "port": int(port) if port and port.isdecimal() else port,
+        }  # fmt: skip
+    try:
+        return msgspec.convert(described, Line)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"cannot scan {host or serial}: {error}") from error
 
 
 @app.command

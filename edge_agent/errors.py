@@ -39,8 +39,12 @@ class ReadError(RetryableError):
     ----------
     quality
         What to store for its series instead of numbers.
+    exception_code
+        Of the reply, if there was one: 2 is "illegal data address" (Modbus Application Protocol
+        1.1b3, section 7).
     """
 
-    def __init__(self, quality: Quality, sentence: str) -> None:
+    def __init__(self, quality: Quality, sentence: str, exception_code: int | None = None) -> None:
         super().__init__(sentence)
         self.quality = quality
+        self.exception_code = exception_code

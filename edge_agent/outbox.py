@@ -19,9 +19,9 @@ from typing import Final
 from urllib.parse import quote
 
 from edge_agent.errors import OutboxError
-from enpilot.wire import Receipt
+from enpilot.wire import Batch, Receipt, decode_batch
 
-__all__ = ["HeldBatch", "Outbox", "OutboxLoad", "StreamLoad", "read_streams"]
+__all__ = ["HeldBatch", "Outbox", "OutboxLoad", "StreamLoad", "read_batches", "read_streams"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -99,6 +99,24 @@ def read_streams(file: Path) -> list[StreamLoad]:
     except sqlite3.Error as error:
         raise OutboxError(f"{file}: the outbox cannot be read: {error}") from error
     return [StreamLoad(a, b, c, d, e, bool(f)) for a, b, c, d, e, f in rows]
+
+
+def read_batches(file: Path) -> Iterator[Batch]:
+    """Read, from outside, the batches that an outbox still has, those confirmed too.
+
+    Raises
+    ------
+    OutboxError
+        If there is no such outbox.
+    """
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True)
+        ) as db:
+            for (body,) in db.execute("SELECT body FROM batch ORDER BY stream, seq"):
+                yield decode_batch(body)
+    except sqlite3.Error as error:
+        raise OutboxError(f"{file}: the outbox cannot be read: {error}") from error
 
 
 class Outbox:

@@ -1,17 +1,18 @@
-"""The read plan: the registers of each unit in the fewest block reads, and what they mean.
-
-Blocks are the groups of the wire format: what one request brings back shares one timestamp.
-"""
+"""The read plan of an agent: which blocks of which units when, and what their columns mean."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+import msgspec
+
+from edge_agent.blocks import Block, BlockLimits, PartRegister, Stretch, cover
 from edge_agent.errors import ProfileError, WiringError
-from edge_agent.profile import Profile, ProfileRegister, load_profile
+from edge_agent.learned import LearnedLimits
+from edge_agent.profile import Profile, load_profile
 from enpilot import __version__
 from enpilot.plant import Device, Line, Plant
 from enpilot.wire import (
@@ -23,29 +24,46 @@ from enpilot.wire import (
     encode,
 )
 
-__all__ = ["Block", "ReadPlan", "UnitPlan", "birth_bytes", "plan_blocks", "plan_for_agent"]
+__all__ = ["ReadPlan", "UnitPart", "UnitPlan", "birth_bytes", "plan_for_agent"]
+
+# A value that the unit has refused is asked for this seldom: perhaps it comes with new firmware.
+_REFUSED_PERIOD_S = 3600.0
+_ADDRESSES = 0x10000
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """One request: ``count`` registers from ``address``, and the values in them."""
+class UnitPart:
+    """A device behind a unit: mostly its only one, or a circuit of a multi-circuit meter."""
 
-    group: int
-    function: Literal["holding", "input"]
-    address: int
-    count: int
-    registers: tuple[ProfileRegister, ...]
+    device: Device
+    point: str
+    profile: Profile
 
 
 @dataclass(frozen=True, slots=True)
 class UnitPlan:
-    """What is read from one physical unit each period."""
+    """What is read from one physical unit each period; a unit has one plan a period.
 
-    device: Device
+    ``timeout_s`` is the longest that it is waited for [s]. ``refused`` are values that it has
+    refused so far; each has a block of its own.
+    """
+
     unit: int
     period_s: float
-    point: str
+    timeout_s: float
+    parts: tuple[UnitPart, ...]
     blocks: tuple[Block, ...]
+    refused: tuple[Stretch, ...] = ()
+
+    @property
+    def device(self) -> Device:
+        """The device whose unit it is."""
+        return self.parts[0].device
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """Codes of the profiles by which it is read."""
+        return tuple(p.profile.code for p in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +77,6 @@ class ReadPlan:
     def requests_per_scan(self) -> int:
         """Requests that one scan of everything takes."""
         return sum(len(unit.blocks) for _, units in self.lines for unit in units)
-
-
-def plan_blocks(profile: Profile, first_group: int) -> tuple[Block, ...]:
-    """Return the fewest block reads that cover a profile's registers.
-
-    Taking each value into the running block while the gap and the length allow is optimal: a block
-    that starts later can never reach less far. A value is never split, and functions never mix.
-    """
-    blocks: list[Block] = []
-    for function in ("holding", "input"):
-        run: list[ProfileRegister] = []
-        ordered = sorted(
-            (r for r in profile.register if r.function == function), key=lambda r: r.first
-        )
-        for register in ordered:
-            if run and not _fits(run, register, profile):
-                blocks.append(_block(run, first_group + len(blocks)))
-                run = []
-            run.append(register)
-        if run:
-            blocks.append(_block(run, first_group + len(blocks)))
-    return tuple(blocks)
-
-
-def _fits(run: list[ProfileRegister], register: ProfileRegister, profile: Profile) -> bool:
-    end = max(r.end for r in run)
-    length = max(end, register.end) - run[0].first
-    gap_forbidden = any(a < register.first and end <= b for a, b in profile.forbidden)
-    return (
-        register.first - end <= profile.max_gap
-        and length <= profile.max_registers_per_request
-        and not gap_forbidden
-    )
-
-
-def _block(run: list[ProfileRegister], group: int) -> Block:
-    start, end = run[0].first, max(r.end for r in run)
-    return Block(group, run[0].function, start, end - start, tuple(run))
 
 
 def birth_bytes(birth: Birth) -> bytes:
@@ -119,7 +99,11 @@ def birth_bytes(birth: Birth) -> bytes:
 
 
 def plan_for_agent(
-    plant: Plant, agent: str, file: Path, now: dt.datetime | None = None
+    plant: Plant,
+    agent: str,
+    file: Path,
+    now: dt.datetime | None = None,
+    learned: LearnedLimits | None = None,
 ) -> ReadPlan:
     """Return what an agent reads.
 
@@ -133,40 +117,29 @@ def plan_for_agent(
         Where the plant came from, for messages and for profiles of one's own.
     now
         Which installations count: those in force, else the next; left out, the present.
+    learned
+        What units have refused so far; left out, nothing.
 
     Raises
     ------
     WiringError
-        If the agent or a profile does not exist, or a polled device is installed nowhere.
+        If the agent does not exist, a profile cannot be used, or a polled device is installed
+        nowhere; the message has all of it.
     """
     described = next((a for a in plant.agent if a.id == agent), None)
     if described is None:
         known = ", ".join(a.id for a in plant.agent) or "none"
         raise WiringError(f"{file}: no agent {agent!r} (there is: {known}) - at `$.agent`")
-    point_of = _points(plant, now or dt.datetime.now(dt.UTC))
-    lines = []
+    parts = _parts(plant, agent, file, now or dt.datetime.now(dt.UTC))
+    memory = learned or LearnedLimits()
     groups: list[GroupDeclaration] = []
+    lines = []
     for line in (item for item in plant.line if item.agent == agent):
-        units = []
-        for i, device in enumerate(plant.device):
-            if device.line != line.code or device.profile is None or device.unit is None:
-                continue
-            if device.code not in point_of:
-                raise WiringError(
-                    f"{file}: device {device.code!r} is polled but installed at no point: add an "
-                    "[[installation]], or take `line`, `unit` and `profile` away if it is gone - "
-                    f"at `$.device[{i}]`"
-                )
-            try:
-                profile = load_profile(device.profile, file.parent)
-            except ProfileError as error:
-                raise WiringError(f"{file}: {error} - at `$.device[{i}].profile`") from error
-            unit = UnitPlan(
-                device, device.unit, device.period_s, point_of[device.code],
-                plan_blocks(profile, len(groups)),
-            )  # fmt: skip
-            groups += [_declare(unit, block) for block in unit.blocks]
-            units.append(unit)
+        units: list[UnitPlan] = []
+        for device in (d for d in plant.device if d.line == line.code and d.code in parts):
+            for unit in _plan_unit(line, device, parts[device.code], memory, len(groups)):
+                groups += [_declare(unit, block) for block in unit.blocks]
+                units.append(unit)
         lines.append((line, tuple(units)))
     if not groups:
         raise WiringError(f"{file}: agent {agent!r} has no device to read - at `$.device`")
@@ -178,6 +151,107 @@ def plan_for_agent(
         groups=groups,
     )
     return ReadPlan(tuple(lines), birth)
+
+
+def _parts(
+    plant: Plant, agent: str, file: Path, now: dt.datetime
+) -> dict[str, tuple[UnitPart, ...]]:
+    """Return the parts of each polled unit of an agent, by the code of its device."""
+    point_of = _points(plant, now)
+    lines = {line.code for line in plant.line if line.agent == agent}
+    units = {d.code for d in plant.device if d.line in lines}
+    profiles: dict[str, Profile] = {}
+    parts: dict[str, list[UnitPart]] = {}
+    errors: list[str] = []
+    # Parts follow the device whose unit it is, whatever the order in the file.
+    for i, device in sorted(enumerate(plant.device), key=lambda d: d[1].part_of is not None):
+        whole = device.part_of or device.code
+        if whole not in units or device.profile is None:
+            continue
+        if device.code not in point_of:
+            errors.append(
+                f"device {device.code!r} is polled but installed at no point: add an "
+                "[[installation]], or take `line`, `unit` and `profile` away if it is gone - "
+                f"at `$.device[{i}]`"
+            )
+            continue
+        try:
+            if device.profile not in profiles:
+                profiles[device.profile] = load_profile(device.profile, file.parent)
+        except ProfileError as error:
+            errors.append(f"{error} - at `$.device[{i}].profile`")
+            continue
+        part = UnitPart(device, point_of[device.code], profiles[device.profile])
+        errors += _part_errors(part, i)
+        parts.setdefault(whole, []).append(part)
+    if errors:
+        raise WiringError(f"{file}: " + "; ".join(errors))
+    return {code: tuple(found) for code, found in parts.items()}
+
+
+def _part_errors(part: UnitPart, i: int) -> list[str]:
+    has = {r.quantity for r in part.profile.register}
+    named = {*part.device.quantity_period_s, *(part.device.only or ())}
+    errors = [
+        f"profile {part.profile.code!r} has no {quantity} (it has: {', '.join(sorted(has))}) - at "
+        f"`$.device[{i}]`"
+        for quantity in sorted(named - has)
+    ]
+    end = max(r.end for r in part.profile.register) + part.device.address_offset
+    if end > _ADDRESSES:
+        errors.append(
+            f"`address_offset` {part.device.address_offset} puts registers of profile "
+            f"{part.profile.code!r} beyond the last address 0xffff - at `$.device[{i}]`"
+        )
+    return errors
+
+
+def _plan_unit(
+    line: Line,
+    device: Device,
+    parts: tuple[UnitPart, ...],
+    memory: LearnedLimits,
+    first_group: int,
+) -> list[UnitPlan]:
+    """Return the plans of one unit, one a period, the shortest first."""
+    refused = memory.of(device.code, (p.profile.code for p in parts))
+    limits = BlockLimits.of(p.profile for p in parts)
+    limits = BlockLimits(
+        min(limits.max_registers, refused.max_registers or limits.max_registers),
+        limits.max_gap,
+        (*limits.forbidden, *refused.gaps),
+        refused.values,
+    )
+    by_period: dict[float, list[PartRegister]] = {}
+    for number, part in enumerate(parts):
+        for period_s, item in _wanted(part, number, refused.values):
+            by_period.setdefault(period_s, []).append(item)
+    plans: list[UnitPlan] = []
+    for period_s, registers in sorted(by_period.items()):
+        blocks = cover(registers, limits, first_group)
+        first_group += len(blocks)
+        timeout_s = line.timeout_s if device.timeout_s is None else device.timeout_s
+        unit = device.unit or 0
+        plans.append(UnitPlan(unit, period_s, timeout_s, parts, blocks, refused.values))
+    return plans
+
+
+def _wanted(
+    part: UnitPart, number: int, refused: Iterable[Stretch]
+) -> Iterable[tuple[float, PartRegister]]:
+    for register in part.profile.register:
+        if part.device.only is not None and register.quantity not in part.device.only:
+            continue
+        offset = part.device.address_offset
+        factor = register.scale_register
+        moved = msgspec.structs.replace(
+            register,
+            address=register.address + offset,
+            scale_register=None if factor is None else factor + offset,
+        )
+        item = PartRegister(moved, number)
+        period_s = part.device.quantity_period_s.get(register.quantity, part.device.period_s)
+        yield max(period_s, _REFUSED_PERIOD_S) if item.needs in refused else period_s, item
 
 
 def _points(plant: Plant, now: dt.datetime) -> dict[str, str]:
@@ -194,7 +268,7 @@ def _declare(unit: UnitPlan, block: Block) -> GroupDeclaration:
         period_s=unit.period_s,
         series=[
             SeriesDeclaration(
-                point=unit.point,
+                point=unit.parts[part].point,
                 quantity=r.quantity,
                 channel=r.channel,
                 unit=r.unit,
@@ -205,9 +279,9 @@ def _declare(unit: UnitPlan, block: Block) -> GroupDeclaration:
                 counter=r.counter,
                 modulus=r.modulus,
                 rated_max_per_h=r.rated_max_per_h,
-                device=unit.device.code,
+                device=unit.parts[part].device.code,
                 register=r.place,
             )
-            for r in block.registers
+            for r, part in zip(block.registers, block.parts, strict=True)
         ],
     )

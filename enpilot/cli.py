@@ -31,6 +31,9 @@ app.command("analytics.alerts.cli:app", name="alerts")
 app.command("dashboards.portal.cli:app", name="portal")
 app.command("dashboards.grafana.cli:app", name="grafana")
 app.command("enpilot.demo.cli:app", name="demo")
+bench = cyclopts.App(name="bench", help="Measure what an installation can do. 测量本机能力。")
+bench.command("edge_agent.bench.cli:app", name="edge")
+app.command(bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +15,17 @@ from enpilot.logs import configure_logs
 
 __all__ = ["app"]
 
-app = cyclopts.App(name="simulate", help="Simulated meters on a real Modbus TCP socket.")
+app = cyclopts.App(
+    name="simulate",
+    help="Simulated meters on a real socket, serial port or DTU, with faults on a script.",
+)
 
 
 @app.command
+@app.default
 def run(scenario: Path) -> None:
     """Answer requests until stopped (SIGINT or SIGTERM)."""
     configure_logs()
-    # It repeats in its own words what is said here in one line.
-    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
     serve(load_scenario(scenario))
 
 

@@ -11,10 +11,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edge_agent.simulator.faults import Fault
 from edge_agent.simulator.steel_load import Improvement, SteelLoad
 from enpilot.errors import ConfigurationError
+from enpilot.plant.model import bytes_of
 
-__all__ = ["Scenario", "ScenarioError", "Unit", "load_scenario"]
+__all__ = ["DialIn", "Scenario", "ScenarioError", "Unit", "load_scenario"]
 
 
 class ScenarioError(ConfigurationError):
@@ -43,12 +45,48 @@ class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     profile: str
     ct_ratio: Annotated[int, Meta(ge=1)] = 1
     opening_counts: Annotated[int, Meta(ge=0)] = 0
+    fault: list[Fault] = []
+
+
+class DialIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How a simulated DTU behaves. Bytes are text, or hexadecimal after ``0x``; times in seconds.
+
+    Frames are sent in pieces of ``split_bytes``; 0 leaves them whole.
+    """
+
+    registration: str
+    heartbeat: str | None = None
+    heartbeat_s: Annotated[float, Meta(gt=0)] = 60.0
+    latency_s: Annotated[float, Meta(ge=0)] = 0.0
+    split_bytes: Annotated[int, Meta(ge=0)] = 0
+    redial_s: Annotated[float, Meta(gt=0)] = 5.0
+
+    def __post_init__(self) -> None:
+        _ = self.registration_bytes, self.heartbeat_bytes
+
+    @property
+    def registration_bytes(self) -> bytes:
+        """What it says first."""
+        return bytes_of(self.registration)
+
+    @property
+    def heartbeat_bytes(self) -> bytes:
+        """What it says from time to time; empty if nothing."""
+        return bytes_of(self.heartbeat or "")
 
 
 class Scenario(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A whole scenario file."""
+    """A whole scenario file.
+
+    ``link`` says how the units are reached: Modbus TCP or RTU frames on ``host`` and ``port``, a
+    pseudo-terminal that looks like a serial port (``serial_link`` is the name it gets), or a DTU
+    that dials in at ``host`` and ``port`` (``dial_in`` says how).
+    """
 
     label: Label
+    link: Literal["modbus_tcp", "rtu_over_tcp", "serial", "dial_in"] = "modbus_tcp"
+    serial_link: str | None = None
+    dial_in: DialIn | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 5020
     timezone: str
@@ -87,4 +125,6 @@ def load_scenario(file: Path) -> Scenario:
         raise ScenarioError(
             f"{file}: no time zone {scenario.timezone!r} - at `$.timezone`"
         ) from error
+    if (scenario.link == "dial_in") != (scenario.dial_in is not None):
+        raise ScenarioError(f'{file}: `link` "dial_in" and a table `dial_in` go together - at `$`')
     return scenario

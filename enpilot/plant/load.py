@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from enpilot.errors import ConfigurationError
-from enpilot.plant.model import Dated, Plant
+from enpilot.plant.model import Dated, Device, Plant
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
 __all__ = ["PlantFileError", "load_plant"]
@@ -76,6 +76,7 @@ def load_plant(file: Path) -> Plant:
         *_duplicate_errors(plant),
         *_reference_errors(plant),
         *_word_errors(plant),
+        *_line_errors(plant),
         *_wiring_errors(plant),
         *_parent_errors(plant),
         *_target_errors(plant),
@@ -145,6 +146,9 @@ def _reference_errors(plant: Plant) -> list[str]:
     ]
     references += [(f"$.line[{i}].agent", x.agent, "agent") for i, x in enumerate(plant.line)]
     references += [(f"$.device[{i}].line", d.line, "line") for i, d in enumerate(plant.device)]
+    references += [
+        (f"$.device[{i}].part_of", d.part_of, "device") for i, d in enumerate(plant.device)
+    ]
     references += [(f"$.point[{i}].parent", p.parent, "point") for i, p in enumerate(plant.point)]
     for i, x in enumerate(plant.installation):
         references.append((f"$.installation[{i}].point", x.point, "point"))
@@ -246,22 +250,88 @@ def _ancestors(code: str, parents: dict[str, set[str]]) -> set[str]:
     return found
 
 
+def _part_errors(part: Device, whole: Device | None, path: str) -> list[str]:
+    errors = []
+    if part.line is not None or part.unit is not None or part.profile is None:
+        errors.append(
+            f"device {part.code!r} is part of {part.part_of!r}: it has a `profile`, and the `line` "
+            f"and `unit` of that one - at `{path}`"
+        )
+    if whole is not None and (whole.part_of is not None or whole.line is None):
+        errors.append(
+            f"device {part.code!r} is part of {whole.code!r}, which is not polled on a line itself"
+            f" - at `{path}.part_of`"
+        )
+    return errors
+
+
+# Which keys of a line belong to which kind only.
+_KEYS_OF_KINDS = {
+    "serial_port": ("serial",),
+    "registration": ("listen",),
+    "heartbeat": ("listen",),
+    "frames": ("listen",),
+}
+
+
+def _line_errors(plant: Plant) -> list[str]:
+    errors = []
+    taken: dict[tuple[str, str, str], str] = {}
+    for i, line in enumerate(plant.line):
+        path = f"$.line[{i}]"
+        needed = {"serial": "serial_port", "listen": "registration"}.get(line.kind, "host")
+        if not getattr(line, needed):
+            errors.append(f"a line of kind {line.kind!r} needs `{needed}` - at `{path}`")
+        errors += [
+            f"`{key}` belongs to a line of kind {' or '.join(kinds)} - at `{path}.{key}`"
+            for key, kinds in _KEYS_OF_KINDS.items()
+            if getattr(line, key) and line.kind not in kinds
+        ]
+        if line.kind == "serial" and line.host:
+            errors.append(f"a serial line has no `host` - at `{path}.host`")
+        if line.kind == "listen" and line.close_after_read:
+            errors.append(
+                "a DTU that is sent away may need a minute to dial in again: no `close_after_read`"
+                f" on a line of kind listen - at `{path}.close_after_read`"
+            )
+        try:
+            known_by = line.registration_bytes.hex()
+            _ = line.heartbeat_bytes
+        except ValueError:
+            errors.append(f"bytes are text, or pairs of hexadecimal digits after 0x - at `{path}`")
+            continue
+        place = line.serial_port if line.kind == "serial" else line.address
+        other = taken.setdefault((line.agent, place, known_by), line.code)
+        if other != line.code and place:
+            errors.append(
+                f"lines {other!r} and {line.code!r} are one connection ({place}): put their devices"
+                f" on one line - at `{path}`"
+            )
+    return errors
+
+
 def _wiring_errors(plant: Plant) -> list[str]:
     errors = []
     taken: dict[tuple[str, int], str] = {}
+    by_code = {d.code: d for d in plant.device}
     for i, device in enumerate(plant.device):
         given = (device.line is not None, device.unit is not None, device.profile is not None)
-        if any(given) and not all(given):
+        if device.part_of is not None:
+            errors += _part_errors(device, by_code.get(device.part_of), f"$.device[{i}]")
+        elif any(given) and not all(given):
             errors.append(
                 f"device {device.code!r} is polled only with `line`, `unit` and `profile` together"
                 f" - at `$.device[{i}]`"
             )
+        for quantity in {*device.quantity_period_s, *(device.only or ())} - set(QUANTITIES):
+            errors.append(f"no quantity {quantity!r} - at `$.device[{i}]`")
         if device.line is not None and device.unit is not None:
             other = taken.setdefault((device.line, device.unit), device.code)
             if other != device.code:
                 errors.append(
                     f"devices {other!r} and {device.code!r} are both unit {device.unit} on line "
-                    f"{device.line!r} - at `$.device[{i}].unit`"
+                    f"{device.line!r}; a part of a device says `part_of` instead - at "
+                    f"`$.device[{i}].unit`"
                 )
     for i, installation in enumerate(plant.installation):
         stood: set[tuple[str, str]] = set()

@@ -32,6 +32,7 @@ __all__ = [
     "Scheme",
     "Site",
     "Target",
+    "bytes_of",
 ]
 
 # \Z, since $ would let a line break at the end through.
@@ -42,6 +43,8 @@ _Share = Annotated[str, Meta(pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)\Z")]
 _PositiveShare = Annotated[str, Meta(pattern=r"^(?=.*[1-9])(0\.[0-9]+|1(\.0+)?)\Z")]
 _Rate = Annotated[str, Meta(pattern=r"^(-[0-9]+|0)(\.[0-9]+)?\Z")]  # below 1; 4 % is "0.04"
 _Instant = Annotated[dt.datetime, Meta(tz=True)]
+_PeriodS = Annotated[float, Meta(ge=1, le=3600)]
+_Retries = Annotated[int, Meta(ge=0, le=5)]
 
 
 class _Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -98,18 +101,73 @@ class Agent(_Strict, kw_only=True):
 
 
 class Line(_Strict, kw_only=True):
-    """One connection of an agent: a Modbus TCP gateway, shared by all units behind it."""
+    """One connection of an agent, shared by all units behind it.
+
+    ``kind`` is how it is reached: a Modbus TCP gateway, a serial server that passes RTU frames
+    through TCP, a serial port of this machine, or a DTU that dials in and says its
+    ``registration``. Bytes are text, or hexadecimal after ``0x``. Times are in seconds.
+    """
 
     code: Code
     agent: Code
-    host: str
+    kind: Literal["modbus_tcp", "rtu_over_tcp", "serial", "listen"] = "modbus_tcp"
+    host: str = ""
     port: Annotated[int, Meta(ge=1, le=65535)] = 502
-    kind: Literal["modbus_tcp"] = "modbus_tcp"
-    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    serial_port: str = ""
+    baud: Literal[300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+    registration: str | None = None
+    heartbeat: str | None = None
+    frames: Literal["rtu", "tcp"] | None = None
+    # No default of the type is as low: unset, it depends on the kind.
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 0.0
+    retries: _Retries = 0
+    pause_s: Annotated[float, Meta(ge=0, le=10)] | None = None
+    close_after_read: bool = False
+
+    def __post_init__(self) -> None:
+        if self.timeout_s == 0.0:
+            self.timeout_s = 10.0 if self.kind == "listen" else 1.0
+        if self.kind == "listen" and not self.host:
+            self.host = "0.0.0.0"  # noqa: S104 - DTUs come from everywhere; a host limits it
+
+    @property
+    def framing(self) -> Literal["rtu", "tcp"]:
+        """The frames on it."""
+        return self.frames or ("tcp" if self.kind == "modbus_tcp" else "rtu")
+
+    @property
+    def address(self) -> str:
+        """Where it leads to, for people."""
+        if self.kind == "serial":
+            return f"{self.serial_port} {self.baud} 8{self.parity[0].upper()}{self.stop_bits}"
+        return f"{self.host}:{self.port}"
+
+    @property
+    def registration_bytes(self) -> bytes:
+        """By what a DTU is known; ValueError if it is not hexadecimal after ``0x``."""
+        return bytes_of(self.registration or "")
+
+    @property
+    def heartbeat_bytes(self) -> bytes | None:
+        """What a DTU says from time to time; ValueError as above."""
+        return bytes_of(self.heartbeat) if self.heartbeat else None
+
+
+def bytes_of(text: str) -> bytes:
+    """Return the bytes that a text stands for: its own, or hexadecimal after ``0x``."""
+    return bytes.fromhex(text[2:]) if text.startswith("0x") else text.encode()
 
 
 class Device(_Strict, kw_only=True):
-    """A meter or PLC; with ``line``, ``unit`` and ``profile`` an agent polls it."""
+    """A meter or PLC; with ``line``, ``unit`` and ``profile`` an agent polls it.
+
+    A circuit of a multi-circuit meter, or one machine's counters in a shared PLC, is a device that
+    is ``part_of`` another: it answers under that one's unit, ``address_offset`` registers further
+    on, and both are read with the same requests. ``only`` reads just these quantities,
+    ``quantity_period_s`` reads some of them at another period [s].
+    """
 
     code: Code
     maker: str | None = None
@@ -120,7 +178,13 @@ class Device(_Strict, kw_only=True):
     line: Code | None = None
     unit: Annotated[int, Meta(ge=0, le=255)] | None = None
     profile: str | None = None
-    period_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
+    period_s: _PeriodS = 60.0
+    quantity_period_s: dict[str, _PeriodS] = {}
+    only: list[str] | None = None
+    part_of: Code | None = None
+    address_offset: Annotated[int, Meta(ge=0, le=65535)] = 0
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] | None = None
+    retries: _Retries | None = None
 
 
 class Point(Dated, kw_only=True):

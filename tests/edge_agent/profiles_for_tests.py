@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_agent.plan import Block, UnitPlan, plan_blocks
+from edge_agent.blocks import Block, plan_blocks
+from edge_agent.plan import UnitPart, UnitPlan
 from edge_agent.profile import Profile, ProfileRegister
 from enpilot.plant import Device, Line
 
@@ -22,11 +23,15 @@ def profile(*registers: ProfileRegister, max_gap: int = 16, limit: int = 125) ->
     )  # fmt: skip
 
 
-def unit_plan(unit: int, period_s: float, described: Profile, first_group: int = 0) -> UnitPlan:
-    return UnitPlan(
-        Device(code=f"unit-{unit}", unit=unit), unit, period_s, f"point-{unit}",
-        plan_blocks(described, first_group),
-    )  # fmt: skip
+def unit_plan(
+    unit: int,
+    period_s: float,
+    described: Profile,
+    first_group: int = 0,
+    timeout_s: float = 1.0,
+) -> UnitPlan:
+    part = UnitPart(Device(code=f"unit-{unit}", unit=unit), f"point-{unit}", described)
+    return UnitPlan(unit, period_s, timeout_s, (part,), plan_blocks(described, first_group))
 
 
 def block(address: int, count: int, function: Any = "holding") -> Block:

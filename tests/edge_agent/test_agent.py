@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.agent import _Agent
+from edge_agent.agent import Agent
 from edge_agent.batcher import Batcher
 from edge_agent.errors import OutboxError
 from edge_agent.outbox import read_streams
@@ -32,7 +32,7 @@ class CountingBatcher(Batcher):
         super().add(sample)
 
 
-def an_agent(port: int, folder: Path, broker_port: int) -> tuple[_Agent, CountingBatcher]:
+def an_agent(port: int, folder: Path, broker_port: int) -> tuple[Agent, CountingBatcher]:
     unit = unit_plan(1, 0.02, profile(register(0), register(1)))
     birth = Birth(v=1, agent="gw-1", software="test", groups=[])
     settings = EdgeSettings(
@@ -44,7 +44,7 @@ def an_agent(port: int, folder: Path, broker_port: int) -> tuple[_Agent, Countin
         batch_s=0.03,
         drain_s=0.0,
     )
-    agent = _Agent(settings, ReadPlan(((line(port), (unit,)),), birth))
+    agent = Agent(settings, ReadPlan(((line(port), (unit,)),), birth))
     batcher = CountingBatcher(agent._birth[0], settings.batch_readings)
     agent._batcher = batcher
     return agent, batcher
@@ -66,7 +66,7 @@ async def test_a_stop_at_any_moment_stores_all_that_was_read(tmp_path: Path) -> 
             assert sum(s.readings for s in read_streams(tmp_path / "outbox.sqlite")) == given
 
 
-def fill_up(agent: _Agent) -> None:
+def fill_up(agent: Agent) -> None:
     while True:
         agent._outbox.append(agent._birth[0], b"x" * 200, 1, 1, 1)
 

@@ -43,7 +43,7 @@ def unpack(batches: list[FilledBatch]) -> list[Sample]:
 
 
 def test_a_batch_is_columns_by_group() -> None:
-    batcher = Batcher(BIRTH, 1000)
+    batcher = Batcher(BIRTH, 1000, frozenset(range(10)))
     batcher.add(Sample(7, T0, 3, [100, 2.5], [0, 0]))
     batcher.add(Sample(2, T0, 4, [None], [1]))
     batcher.add(Sample(7, T0 + 1_000_000, 5, [101, 2.75], [0, 0]))
@@ -74,7 +74,7 @@ def test_a_batch_is_columns_by_group() -> None:
 def test_integers_that_other_readers_would_round_travel_as_text(
     number: int, on_wire: int | str
 ) -> None:
-    batcher = Batcher(BIRTH, 10)
+    batcher = Batcher(BIRTH, 10, frozenset(range(10)))
     batcher.add(Sample(0, T0, 0, [number], [0]))
     filled = batcher.cut()
     assert filled is not None
@@ -106,7 +106,7 @@ samples = st.lists(
 def test_every_reading_is_in_one_batch_and_a_series_keeps_its_order(
     taken: list[Sample], most: int
 ) -> None:
-    batcher = Batcher(BIRTH, most)
+    batcher = Batcher(BIRTH, most, frozenset(range(10)))
     for sample in taken:
         batcher.add(sample)
     assert batcher.full == (sum(len(s.values) for s in taken) >= most)
@@ -125,7 +125,7 @@ def test_every_reading_is_in_one_batch_and_a_series_keeps_its_order(
 
 
 def test_what_piles_up_while_the_disk_is_slow_still_fits_messages() -> None:
-    batcher = Batcher(BIRTH, 2000)
+    batcher = Batcher(BIRTH, 2000, frozenset(range(10)))
     taken = [
         Sample(i % 900, T0 + i, 999, [9_007_199_254_740_993 + i, 0.1234567890123 + i], [0x101] * 2)
         for i in range(9_000)
@@ -139,7 +139,7 @@ def test_what_piles_up_while_the_disk_is_slow_still_fits_messages() -> None:
 
 
 def test_one_block_of_everything_a_request_can_hold_fits_a_message() -> None:
-    batcher = Batcher(BIRTH, 1)
+    batcher = Batcher(BIRTH, 1, frozenset(range(10)))
     batcher.add(Sample(65_535, T0, 999, [2**63 - 1] * 125, [0x1FFF] * 125))
     filled = batcher.cut()
     assert filled is not None

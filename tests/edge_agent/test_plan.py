@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.blocks import plan_blocks
 from edge_agent.errors import WiringError
-from edge_agent.plan import birth_bytes, plan_blocks, plan_for_agent
+from edge_agent.plan import birth_bytes, plan_for_agent
 from edge_agent.profile import Profile, ProfileRegister, load_profile
 from enpilot.demo.history import DemoFiles
 from enpilot.plant import Plant, load_plant
@@ -220,4 +221,4 @@ def test_a_planned_removal_or_move_counts_from_its_date(tmp_path: Path) -> None:
     for day, point in ((28, "main"), (1, "sub")):
         now = dt.datetime(2026, 2 if day == 28 else 3, day, 12, tzinfo=dt.UTC)
         ((_, (unit,)),) = plan_for_agent(plant, "gw-1", file, now).lines
-        assert unit.point == point
+        assert unit.parts[0].point == point

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
 from pymodbus.constants import ExcCodes
+from pymodbus.simulator import DataType, SimData, SimDevice
 from structlog.testing import capture_logs
 
+from edge_agent.address_search import Culprits
+from edge_agent.bench.far_side import FarSide
+from edge_agent.blocks import Stretch
 from edge_agent.clock import Clock
-from edge_agent.line import ModbusTcpLine
+from edge_agent.lines import make_line
 from edge_agent.plan import UnitPlan
 from edge_agent.poller import LinePoller, Sample
 from enpilot.demo.processes import free_port
@@ -26,10 +31,16 @@ PERIOD_US = 100_000
 class Polling:
     """A poller that runs, and what it delivered."""
 
-    def __init__(self, port: int, *units: UnitPlan, clock: Clock, timeout_s: float) -> None:
+    def __init__(self, port: int, *units: UnitPlan, clock: Clock) -> None:
         self.samples: list[Sample] = []
-        self.line = ModbusTcpLine(line(port, timeout_s))
-        self.poller = LinePoller(self.line, units, clock, self.samples.append)
+        self.found: list[Culprits] = []
+        self.given: list[Stretch] = []
+        self.line = make_line(line(port))
+        self.poller = LinePoller(
+            self.line, units, clock, self.samples.append,
+            lambda _, culprits: self.found.append(culprits),
+            lambda _, stretch: self.given.append(stretch),
+        )  # fmt: skip
 
     def of(self, group: int) -> list[Sample]:
         return [s for s in self.samples if s.group == group]
@@ -44,10 +55,12 @@ class Polling:
         self.line.close()
 
 
-def polling(
-    port: int, *units: UnitPlan, clock: Clock | None = None, timeout_s: float = 1.0
-) -> Polling:
-    return Polling(port, *units, clock=clock or Clock(), timeout_s=timeout_s)
+def polling(port: int, *units: UnitPlan, clock: Clock | None = None) -> Polling:
+    return Polling(port, *units, clock=clock or Clock())
+
+
+def first_quality(sample: Sample) -> int:
+    return Quality.GOOD if sample.quality is None else sample.quality[0]
 
 
 COUNTER = profile(register(0, "uint32"), register(2, "float32"))
@@ -68,11 +81,11 @@ async def test_readings_are_stamped_with_the_schedule_and_their_delay() -> None:
     assert all(a < b for a, b in itertools.pairwise(stamps))
     assert all(0 <= s.late_ms < 1000 for s in poll.samples)
     assert {tuple(s.values) for s in poll.samples} == {(65_538, -118.625)}
-    assert {tuple(s.quality) for s in poll.samples} == {(Quality.GOOD, Quality.GOOD)}
+    assert {s.quality for s in poll.samples} == {None}
     # No drift: every period was polled, or counted as skipped.
     periods = (stamps[-1] - stamps[0]) // PERIOD_US + 1
-    assert len(stamps) + poll.poller.skipped >= periods
-    assert poll.poller.polls == len(stamps)
+    assert len(stamps) + poll.poller.counts.skipped >= periods
+    assert poll.poller.counts.polls == len(stamps)
 
 
 async def test_a_slow_unit_skips_periods_and_never_queues_them() -> None:
@@ -82,7 +95,7 @@ async def test_a_slow_unit_skips_periods_and_never_queues_them() -> None:
         await poll.run(1.1)
     stamps = [s.ts_us for s in poll.samples]
     assert 2 <= len(stamps) <= 5
-    assert poll.poller.skipped >= len(stamps) - 1
+    assert poll.poller.counts.skipped >= len(stamps) - 1
     assert all(ts % PERIOD_US == 0 for ts in stamps)
     assert all(s.late_ms >= 240 for s in poll.samples)
 
@@ -90,7 +103,7 @@ async def test_a_slow_unit_skips_periods_and_never_queues_them() -> None:
 async def test_what_is_read_over_a_second_late_has_its_own_time() -> None:
     meter = MeterUnderTest(1, [0, 1, 0, 0], delay_s=1.05)
     async with serving([meter.device()]) as port:
-        poll = polling(port, unit_plan(1, PERIOD_S, COUNTER), timeout_s=3)
+        poll = polling(port, unit_plan(1, PERIOD_S, COUNTER, timeout_s=3))
         await poll.run(1.5)
     assert len(poll.samples) == 1
     assert poll.samples[0].ts_us % PERIOD_US != 0
@@ -103,14 +116,14 @@ async def test_a_silent_unit_is_marked_and_asked_less_while_the_others_go_on() -
     silent = MeterUnderTest(2, [0] * 6, delay_s=30)
     async with serving([good.device(), silent.device()]) as port:
         poll = polling(
-            port, unit_plan(1, PERIOD_S, COUNTER), unit_plan(2, PERIOD_S, TWO_BLOCKS, 1),
-            timeout_s=0.08,
+            port, unit_plan(1, PERIOD_S, COUNTER),
+            unit_plan(2, PERIOD_S, TWO_BLOCKS, 1, timeout_s=0.08),
         )  # fmt: skip
         with capture_logs() as logs:
             await poll.run(1.6)
         assert poll.poller.units_down == 1
     assert len(poll.of(0)) >= 8
-    assert all(s.quality == [0, 0] for s in poll.of(0))
+    assert all(s.quality is None for s in poll.of(0))
     # Pauses of 0.1, 0.2, 0.4 and 0.8 s between attempts: never more than five in 1.6 s.
     assert 2 <= len(silent.asked) <= 5
     assert {address for _, address, _ in silent.asked} == {0}
@@ -132,7 +145,7 @@ async def test_a_unit_that_comes_back_is_read_again_and_reported_once() -> None:
 
         with capture_logs() as logs:
             await asyncio.gather(poll.run(1.3), mend())
-    qualities = [s.quality[0] for s in poll.samples]
+    qualities = [first_quality(s) for s in poll.samples]
     assert qualities[0] == Quality.NO_RESPONSE
     assert qualities[-1] == Quality.GOOD
     assert qualities == sorted(qualities, reverse=True)
@@ -182,7 +195,7 @@ async def test_a_number_that_cannot_be_stored_is_marked_and_left_out(
         poll = polling(port, plan)
         await poll.run(0.25)
     assert poll.samples[0].values == [value, 77]
-    assert poll.samples[0].quality == [quality, Quality.GOOD]
+    assert first_quality(poll.samples[0]) == quality
 
 
 async def test_a_clock_that_was_set_back_is_flagged_and_time_still_increases() -> None:
@@ -200,5 +213,91 @@ async def test_a_clock_that_was_set_back_is_flagged_and_time_still_increases() -
     stamps = [s.ts_us for s in poll.samples]
     assert all(a < b for a, b in itertools.pairwise(stamps))
     assert stamps[-1] - stamps[0] < 1_200_000  # nobody's hour is missing
-    assert poll.samples[0].quality[0] == Quality.GOOD
-    assert poll.samples[-1].quality[0] == Quality.GOOD | QualityFlag.CLOCK_HELD
+    assert first_quality(poll.samples[0]) == Quality.GOOD
+    assert first_quality(poll.samples[-1]) == Quality.GOOD | QualityFlag.CLOCK_HELD
+
+
+async def test_a_silent_unit_costs_its_neighbours_no_scan() -> None:
+    period_s, units, silent, port = 0.5, range(1, 21), 7, free_port()
+    plans = [unit_plan(u, period_s, COUNTER, u, timeout_s=1.0) for u in units]
+    began_s = time.time()
+    from_s, until_s = began_s + 1.2, began_s + 2.7
+    gateway = asyncio.create_task(FarSide(ports=[port], silent={silent: (from_s, until_s)}).serve())
+    await asyncio.sleep(0.1)
+    poll = polling(port, *plans)
+    with capture_logs() as logs:
+        await poll.run(5.5)
+    gateway.cancel()
+    await asyncio.wait([gateway])
+    assert [e["event"] for e in logs] == ["unit does not answer", "unit is back"]
+    # Asked after 0.5 and 1 s, each time no longer than the line had time to spare.
+    assert 2 <= poll.poller.counts.silences <= 3
+    for unit in set(units) - {silent}:
+        stamps = [s.ts_us for s in poll.of(unit) if s.quality is None]
+        assert {b - a for a, b in itertools.pairwise(stamps)} == {500_000}
+    assert poll.poller.counts.late == 0
+
+
+async def test_units_that_went_down_together_are_asked_again_together() -> None:
+    meters = [MeterUnderTest(u, [0] * 4, ExcCodes.GATEWAY_NO_RESPONSE) for u in (1, 2, 3)]
+    async with serving([m.device() for m in meters]) as port:
+        poll = polling(port, *(unit_plan(m.unit, PERIOD_S, COUNTER, m.unit) for m in meters))
+
+        async def mend() -> None:
+            await asyncio.sleep(0.75)
+            for meter in meters:
+                meter.exception = None
+            meters[0].asked.clear()
+
+        with capture_logs() as logs:
+            await asyncio.gather(poll.run(2.5), mend())
+    back = [e for e in logs if e["event"] == "unit is back"]
+    assert len(back) == 3
+    first = [next(s for s in poll.of(u) if s.quality is None).ts_us for u in (1, 2, 3)]
+    assert max(first) - min(first) <= 2 * PERIOD_US
+
+
+async def test_a_refused_gap_is_found_and_a_refused_value_may_come_back() -> None:
+    wanted = profile(register(0), register(1), register(5), register(6))
+    holes = SimDevice(
+        1,
+        simdata=[
+            SimData(0, count=2, datatype=DataType.REGISTERS),
+            SimData(5, count=2, datatype=DataType.REGISTERS),
+        ],
+    )
+    async with serving([holes]) as port:
+        poll = polling(port, unit_plan(1, PERIOD_S, wanted))
+        await poll.run(0.35)
+    assert poll.found == [Culprits(gaps=(Stretch("holding", 2, 4),))]
+    refused = (Stretch("holding", 0, 0),)
+    async with serving([MeterUnderTest(1, [41, 42, 0, 0, 0, 43, 44]).device()]) as port:
+        plan = replace(unit_plan(1, PERIOD_S, profile(register(0))), refused=refused)
+        poll = polling(port, plan)
+        await poll.run(0.15)
+    assert set(poll.given) == set(refused)
+
+
+async def test_a_plan_is_changed_between_two_polls_without_losing_one() -> None:
+    stamps: list[int] = []
+    async with serving([MeterUnderTest(1, [0, 1, 0, 0], delay_s=0.01).device()]) as port:
+        for _ in range(4):
+            poll = polling(port, unit_plan(1, PERIOD_S, COUNTER))
+            running = asyncio.create_task(poll.poller.run())
+            await asyncio.sleep(0.33)
+            poll.poller.finish()
+            await running
+            poll.line.close()
+            stamps += [s.ts_us for s in poll.samples]
+    assert {b - a for a, b in itertools.pairwise(stamps)} == {PERIOD_US}
+
+
+async def test_a_line_that_is_never_idle_changes_its_plan_after_a_period() -> None:
+    async with serving([MeterUnderTest(1, [0, 1, 0, 0], delay_s=0.15).device()]) as port:
+        poll = polling(port, unit_plan(1, PERIOD_S, COUNTER))
+        running = asyncio.create_task(poll.poller.run())
+        await asyncio.sleep(0.2)
+        poll.poller.finish()
+        async with asyncio.timeout(1):
+            await running
+        poll.line.close()

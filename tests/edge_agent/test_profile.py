@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.blocks import plan_blocks
 from edge_agent.errors import ProfileError
-from edge_agent.plan import plan_blocks
 from edge_agent.profile import load_profile, profile_codes
 
 # Acrel ADL400, function 3, high word first, secondary side: typed in from the maker's list as two

@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.constants import ExcCodes
 
-from edge_agent.decode import decode
-from edge_agent.line import ModbusTcpLine
-from edge_agent.plan import plan_blocks
+from edge_agent.blocks import plan_blocks
+from edge_agent.decode import compile_decoder
+from edge_agent.lines import FieldLine, make_line
 from edge_agent.profile import load_profile
 from edge_agent.simulator.history import write_output, write_readings
 from edge_agent.simulator.scenario import Scenario, ScenarioError, load_scenario
@@ -66,16 +67,17 @@ def scenario(**more: object) -> Scenario:
 class SimulatedPlant:
     """A plant on a socket whose time the test sets."""
 
-    connection: ModbusTcpLine
+    connection: FieldLine
     now_s: float = at(2018, 1, 1)
 
     async def read(self, unit: int, profile: str) -> dict[str, int | float]:
-        numbers = {}
+        numbers: dict[str, int | float] = {}
         for block in plan_blocks(load_profile(profile), 0):
-            words = await self.connection.read(unit, block)
-            for r in block.registers:
-                start = r.address - block.address
-                numbers[r.name] = decode(words[start : start + r.width], r.type, r.word_order)
+            data = await self.connection.read(unit, block)
+            values, _ = compile_decoder(block.registers, block.address)(data)
+            for r, value in zip(block.registers, values, strict=True):
+                assert value is not None
+                numbers[r.name] = value
         return numbers
 
     async def energy(self, now_s: float) -> float:
@@ -89,7 +91,7 @@ async def plant() -> AsyncIterator[SimulatedPlant]:
     held: list[SimulatedPlant] = []
     devices = [sim_device(u, lambda: held[0].now_s) for u in units]
     async with serving(devices) as port:
-        held.append(SimulatedPlant(ModbusTcpLine(line(port, timeout_s=5.0))))
+        held.append(SimulatedPlant(make_line(line(port, timeout_s=5.0))))
         yield held[0]
         held[0].connection.close()
 
@@ -191,8 +193,11 @@ async def test_steam_is_totalised_from_its_flow(plant: SimulatedPlant) -> None:
 
 async def test_meters_are_read_only(plant: SimulatedPlant) -> None:
     await plant.energy(at(2018, 1, 1, 1))
-    client = plant.connection._client
+    host, port = plant.connection.where.split(":")
+    client = AsyncModbusTcpClient(host, port=int(port))
+    assert await client.connect()
     reply = await client.write_register(0, 1, device_id=1)
+    client.close()
     assert reply.isError()
     assert reply.exception_code == ExcCodes.ILLEGAL_FUNCTION
     assert await plant.energy(at(2018, 1, 1, 1)) == 1372
@@ -348,7 +353,7 @@ def test_the_demo_s_command_answers_stops_and_refuses_a_port_in_use(tmp_path: Pa
             time.sleep(0.05)
 
         async def read() -> dict[str, int | float]:
-            plant = SimulatedPlant(ModbusTcpLine(line(port, timeout_s=5.0)))
+            plant = SimulatedPlant(make_line(line(port, timeout_s=5.0)))
             try:
                 return await plant.read(1, "acrel-adl400")
             finally:

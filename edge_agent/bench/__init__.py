@@ -1,0 +1,1 @@
+"""Measures the edge agent against what it replaces, in the same run."""
