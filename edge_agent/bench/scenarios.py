@@ -213,6 +213,7 @@ def _write_plant(folder: Path, ports: list[int], units: int) -> Path:
     (folder / "bench.toml").write_text("".join(profile), "utf-8")
     name = 'name = { zh = "测试", en = "bench" }\n'
     plant = [
+        "schema = 1\n",
         f'[site]\ncode = "bench"\n{name}timezone = "Asia/Shanghai"\nfrom = 2026-01-01\n',
         '[[agent]]\nid = "bench"\nsimulated = true\n',
         *(
