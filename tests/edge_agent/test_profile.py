@@ -142,7 +142,7 @@ def test_a_wrong_profile_names_file_and_register(
 
 
 def test_a_profile_that_is_not_there_lists_what_is(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="no profile 'adl400'; shipped are acrel-adl400, "):
+    with pytest.raises(ProfileError, match="no profile 'adl400'; shipped are abb-b23, acrel-adl"):
         load_profile("adl400")
     with pytest.raises(ProfileError, match=r"x\.toml: there is no such file"):
         load_profile("x.toml", tmp_path)
