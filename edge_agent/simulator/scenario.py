@@ -16,7 +16,7 @@ from edge_agent.simulator.steel_load import Improvement, SteelLoad
 from enpilot.errors import ConfigurationError
 from enpilot.plant.model import bytes_of
 
-__all__ = ["DialIn", "Scenario", "ScenarioError", "Unit", "load_scenario"]
+__all__ = ["CapturedBlock", "DialIn", "Scenario", "ScenarioError", "Unit", "load_scenario"]
 
 
 class ScenarioError(ConfigurationError):
@@ -37,15 +37,31 @@ class ImprovementShare(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     basis_points: Annotated[int, Meta(ge=0, le=9999)]
 
 
+class CapturedBlock(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Registers as a real meter once showed them: 16-bit words from an address on."""
+
+    function: Literal["holding", "input"] = "holding"
+    address: Annotated[int, Meta(ge=0, le=65535)]
+    words: Annotated[list[Annotated[int, Meta(ge=0, le=65535)]], Meta(min_length=1)]
+
+
 class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One unit id: what kind of meter it is and which profile's registers it shows."""
+    """One unit id: what kind of meter it is and which profile's registers it shows.
+
+    A ``captured`` unit shows the words of its blocks, always the same ones.
+    """
 
     unit: Annotated[int, Meta(ge=0, le=255)]
-    kind: Literal["electricity", "steam", "pieces"]
+    kind: Literal["electricity", "steam", "pieces", "captured"]
     profile: str
     ct_ratio: Annotated[int, Meta(ge=1)] = 1
     opening_counts: Annotated[int, Meta(ge=0)] = 0
+    block: list[CapturedBlock] = []
     fault: list[Fault] = []
+
+    def __post_init__(self) -> None:
+        if (self.kind == "captured") != bool(self.block):
+            raise ValueError('`kind` "captured" and tables `block` go together')
 
 
 class DialIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -94,6 +94,23 @@ def test_each_shipped_profile_loads_and_says_where_it_is_from(code: str) -> None
     assert plan_blocks(profile, 0)
 
 
+@pytest.mark.parametrize("code", profile_codes())
+def test_what_a_source_does_not_say_is_said(code: str) -> None:
+    """Nobody has held a map against a device yet; a counter without a modulus says why."""
+    profile = load_profile(code)
+    own = profile.source.startswith("layout of our own")
+    assert profile.verified == own
+    assert own or "http" in profile.source or profile.maker == "Acrel"
+    for r in profile.register:
+        said = f"{profile.note or ''} {r.note or ''}"
+        assert r.counter is None or r.modulus or "modulus" in said, r.name
+        if r.quantity == "frequency":
+            assert (r.rated_min, r.rated_max) == (45, 65)
+        if r.quantity == "power_factor":
+            one = 100 if r.unit == "%" else 1
+            assert (r.rated_min, r.rated_max) == (-one, one), r.name
+
+
 def test_a_good_profile_of_one_s_own_loads(tmp_path: Path) -> None:
     assert len(load_profile(str(write(tmp_path, GOOD))).register) == 2
     write(tmp_path, GOOD)
