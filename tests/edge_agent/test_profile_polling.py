@@ -7,17 +7,21 @@ as the words that a meter would send.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import struct
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from edge_agent.blocks import plan_blocks
 from edge_agent.clock import Clock
+from edge_agent.decode import compile_decoder
 from edge_agent.lines import make_line
 from edge_agent.plan import ReadPlan, plan_for_agent
 from edge_agent.poller import LinePoller, Sample
@@ -26,7 +30,9 @@ from edge_agent.simulator.responder import Responder
 from edge_agent.simulator.scenario import Scenario
 from edge_agent.simulator.server import build_units
 from edge_agent.simulator.serving import serve_tcp
+from edge_agent.simulator.steel_load import SteelLoad
 from enpilot.plant import load_plant
+from enpilot.quantities import unit_ratio
 
 # As many registers as the manuals give bytes for; the others in the maps' own types. Address as on
 # the wire, the words in hexadecimal, and what the meter's display would show, in the map's unit.
@@ -296,3 +302,44 @@ def test_a_scan_takes_as_many_requests_as_were_planned(polled: Polled) -> None:
     assert polled.plan.requests_per_scan == polled.requests
     ((_, unit_plans),) = polled.plan.lines
     assert len(unit_plans) == len(profile_codes())
+
+
+ELECTRICITY: Final = [c for c in profile_codes() if "frequency.total" in
+                      {r.name for r in load_profile(c).register}]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", ELECTRICITY)
+def test_the_simulated_meter_shows_one_load_through_any_profile(code: str) -> None:
+    described = {
+        "label": {"zh": "合成", "en": "Synthetic"}, "timezone": "Asia/Shanghai",
+        "first_year": 2018, "shift_starts": ["00:00:00"],
+        "unit": [{"unit": 1, "kind": "electricity", "profile": code, "ct_ratio": 40}],
+    }  # fmt: skip
+    (unit,) = build_units(msgspec.convert(described, Scenario))
+    at_s = dt.datetime(2018, 1, 2, 10, 7, tzinfo=dt.timezone(dt.timedelta(hours=8))).timestamp()
+    words = unit.registers(at_s)
+    shown: dict[str, float] = {}
+    for block in plan_blocks(unit.profile, 0):
+        data = b"".join(
+            words.get((block.function, a), 0).to_bytes(2, "big")
+            for a in range(block.address, block.address + block.count)
+        )
+        values, _ = compile_decoder(block.registers, block.address)(data)
+        for r, number in zip(block.registers, values, strict=True):
+            ratio = 40 if r.side == "secondary" and r.quantity != "voltage" else 1
+            factor = float(unit_ratio(r.quantity, r.unit)) * ratio
+            shown[r.name] = (number or 0) * float(r.scale) * factor
+    phases = [p for p in ("L1", "L2", "L3") if f"voltage.{p}" in shown]
+    kw, hz = shown["active_power.total"], shown["frequency.total"]
+    kva = sum(shown[f"voltage.{p}"] * shown[f"current.{p}"] for p in phases) / 1000
+    assert 49.9 < hz < 50.1
+    assert 100 < kw < 700  # the real load of that quarter hour
+    if len(phases) == 3 and "power_factor.total" in shown:
+        assert kva * shown["power_factor.total"] == pytest.approx(kw, rel=0.01)
+    energy = next(n for n in ("active_energy.total", "active_energy.import") if n in shown)
+    assert shown[energy] == pytest.approx(_energy_kwh(at_s), rel=0.001)
+
+
+def _energy_kwh(at_s: float) -> float:
+    load = SteelLoad(2018, ZoneInfo("Asia/Shanghai"), [])
+    return load.energy_micro_kwh(at_s) / 1e6
