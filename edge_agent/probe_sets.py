@@ -114,7 +114,7 @@ def _with_currents(
         if min(shares) / unit < _LOWEST_FACTOR or not _LEAST_UNIT <= unit <= _MOST_UNIT:
             continue
         # Those of the conductors follow those of the phases, and are no currents.
-        like_voltages = all(
+        like_voltages = any(
             342 <= plain[p] * layout.scale <= 440 or 198 <= plain[p] * layout.scale <= 253
             for p in places
         )
