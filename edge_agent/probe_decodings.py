@@ -47,7 +47,7 @@ _LEAST_POWER_FACTOR: Final = 0.3
 # A float beyond these is rather some other number read wrongly.
 _SMALLEST: Final = 1e-4
 _LARGEST: Final = 1e10
-_SAME_VOLTAGE: Final = 0.1
+_SAME_VOLTAGE: Final = 0.05
 
 
 class Mark(msgspec.Struct, frozen=True):
