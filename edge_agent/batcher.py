@@ -19,6 +19,7 @@ _MAX_BYTES = MAX_WIRE_BYTES - 1024
 class FilledBatch(msgspec.Struct, frozen=True):
     """The bytes of a batch, which never change again, and what the outbox notes beside them."""
 
+    birth: str
     body: bytes
     readings: int
     first_us: int
@@ -88,7 +89,7 @@ class Batcher:
         readings = sum(len(s.values) for s in samples)
         self._readings -= readings
         stamps = [s.ts_us for s in samples]
-        return FilledBatch(body, readings, min(stamps), max(stamps))
+        return FilledBatch(self._birth, body, readings, min(stamps), max(stamps))
 
     def _encode(self, samples: list[Sample]) -> bytes:
         by_group: dict[int, list[Sample]] = {}

@@ -28,12 +28,11 @@ app.command("edge_agent.inspect_cli:probe", name="probe")
 def run(settings: Path) -> None:
     """Poll, store and publish until stopped (SIGINT or SIGTERM)."""
     # Only here: checking a plant file needs neither Modbus nor MQTT.
-    from edge_agent.agent import run_agent
+    from edge_agent.agent import load_plan, run_agent
 
     configure_logs()
     chosen = load_settings(settings, EdgeSettings)
-    plant = load_plant(chosen.plant)
-    run_agent(chosen, plan_for_agent(plant, chosen.agent, chosen.plant))
+    run_agent(chosen, load_plan(chosen))
 
 
 @app.command

@@ -9,7 +9,8 @@
     ├── PermanentError
     │   └── OutboxError        the outbox file is damaged or not ours
     └── RetryableError
-        └── ReadError          a unit did not give its registers this time
+        ├── ReadError          a unit did not give its registers this time
+        └── OutboxWriteError   the disk takes nothing now: full, or read-only
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from enpilot.errors import ConfigurationError, PermanentError, RetryableError
 from enpilot.wire import Quality
 
-__all__ = ["OutboxError", "ProfileError", "ReadError", "WiringError"]
+__all__ = ["OutboxError", "OutboxWriteError", "ProfileError", "ReadError", "WiringError"]
 
 
 class ProfileError(ConfigurationError):
@@ -30,6 +31,10 @@ class WiringError(ConfigurationError):
 
 class OutboxError(PermanentError):
     """The outbox cannot be used; names its file."""
+
+
+class OutboxWriteError(RetryableError):
+    """The outbox is whole but cannot be written now; names its file and the remedy."""
 
 
 class ReadError(RetryableError):

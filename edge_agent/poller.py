@@ -26,7 +26,7 @@ from edge_agent.plan import UnitPlan
 from edge_agent.reply_timeout import ReplyTimeout
 from enpilot.wire import Quality, QualityFlag
 
-__all__ = ["BlockReader", "LinePoller", "PollCounts", "Sample"]
+__all__ = ["BlockReader", "LinePoller", "PollCounts", "Sample", "UnitState"]
 
 _log = structlog.get_logger("edge")
 # A block read later than this is stamped with its own time, not with the schedule's (D7).
@@ -82,7 +82,9 @@ class PollCounts:
 
 
 @dataclass(slots=True)
-class _Unit:
+class UnitState:
+    """How a unit has answered so far."""
+
     timeout: ReplyTimeout
     failures: int = 0
     down_since_us: int = 0
@@ -96,7 +98,7 @@ class _Job:
     """The blocks of a unit that share a period."""
 
     plan: UnitPlan
-    unit: _Unit
+    unit: UnitState
     period_us: int
     blocks: list[tuple[Block, BlockDecoder]]
     due_us: int
@@ -119,6 +121,8 @@ class LinePoller:
         Told why a unit refuses a block, once that is found out.
     given
         Told that a unit gives a value that it refused before.
+    known
+        How the units are, from a poller that read them before.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class LinePoller:
         deliver: Callable[[Sample], None],
         refused: Callable[[UnitPlan, Culprits], None] | None = None,
         given: Callable[[UnitPlan, Stretch], None] | None = None,
+        known: dict[int, UnitState] | None = None,
     ) -> None:
         self._line = line
         self._clock = clock
@@ -136,10 +141,13 @@ class LinePoller:
         self._refused = refused
         self._given = given
         now = clock.now_us()
-        self._units: dict[int, _Unit] = {}
+        self._units: dict[int, UnitState] = {}
         jobs = []
         for order, plan in enumerate(units):
-            unit = self._units.setdefault(plan.unit, _Unit(ReplyTimeout(plan.timeout_s)))
+            before = (known or {}).get(plan.unit)
+            unit = self._units.setdefault(
+                plan.unit, before or UnitState(ReplyTimeout(plan.timeout_s))
+            )
             period_us = round(plan.period_s * 1e6)
             blocks = [(b, compile_decoder(b.registers, b.address)) for b in plan.blocks]
             due_us = _next_due(now, period_us)
@@ -155,6 +163,11 @@ class LinePoller:
     def units_down(self) -> int:
         """Units that did not answer last time."""
         return sum(unit.failures > 0 for unit in self._units.values())
+
+    @property
+    def units(self) -> dict[int, UnitState]:
+        """How the units are, by their address."""
+        return self._units
 
     def finish(self) -> None:
         """Let `run` return when nothing is due, so that no poll is lost, or after a period."""

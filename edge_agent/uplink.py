@@ -1,26 +1,23 @@
-"""The uplink: batches out as fast as receipts come back, never faster (D13).
-
-A broker acknowledges what nobody may have stored, so PUBACK paces nothing here. At most ``window``
-batches wait for a receipt; after silence only the oldest is sent again, as a probe, with backoff.
-"""
+"""The uplink: publishes what the outbox holds, paced by receipts, and applies what they say."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-import ssl
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import aiomqtt
 import msgspec
 import structlog
 
-from edge_agent.outbox import HeldBatch, Outbox
+from edge_agent.errors import OutboxWriteError
+from edge_agent.outbox import Applied, HeldBatch, Outbox
+from edge_agent.pacing import Pacing
 from edge_agent.settings import UplinkSettings
-from enpilot.settings import MqttSettings, SettingsError
+from enpilot.settings import MqttSettings
 from enpilot.wire import (
     WIRE_VERSION,
     DataMessage,
@@ -35,12 +32,23 @@ from enpilot.wire import (
 __all__ = ["Uplink"]
 
 _log = structlog.get_logger("edge")
-_FIRST_RECONNECT_S = 1.0
-_LAST_RECONNECT_S = 60.0
+_FIRST_RECONNECT_S: Final = 1.0
+_LAST_RECONNECT_S: Final = 60.0
+_IDLE_S: Final = 0.5
+_STORAGE_AGAIN_S: Final = 10.0
+_PROTOCOLS: Final = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5": aiomqtt.ProtocolVersion.V5}
 
 
 class Uplink:
-    """Publish what the outbox holds and apply what receipts say."""
+    """One agent's conversation with the platform.
+
+    Parameters
+    ----------
+    birth
+        SHA-256 and bytes of the birth in force.
+    describe
+        Fills in what a status message says of the rest of the agent.
+    """
 
     def __init__(
         self,
@@ -49,23 +57,30 @@ class Uplink:
         outbox: Outbox,
         agent: str,
         birth: tuple[str, bytes],
-        units_down: Callable[[], int],
+        describe: Callable[[Status], None],
     ) -> None:
         self._mqtt = mqtt
-        self._tls = _tls_context(mqtt.tls_ca_file)
+        self._tls = mqtt.tls_context()
         self._settings = settings
         self._outbox = outbox
         self._agent = agent
         self._birth = birth
-        self._units_down = units_down
+        self._birth_is_new = False
+        self._describe = describe
         self._since_us = time.time_ns() // 1000
-        self._in_flight: set[tuple[str, int]] = set()
+        self._pacing = Pacing(settings)
         self._wake = asyncio.Event()
-        self._heard_at = time.monotonic()
-        self._probe_s = settings.probe_first_s
-        self._probing = False
         self._warned = False
         self._stopping = False
+        self._storage_failed = False
+        self.connected = False
+        self.confirmed_batches = 0
+        self.sent_batches = 0
+
+    @property
+    def unconfirmed_s(self) -> float:
+        """For how long the platform has owed an answer [s]."""
+        return self._pacing.unanswered_s
 
     def wake(self) -> None:
         """Say that a new batch is in the outbox."""
@@ -74,6 +89,12 @@ class Uplink:
     def stop(self) -> None:
         """Say that `run` is about to be cancelled."""
         self._stopping = True
+
+    def change_birth(self, birth: tuple[str, bytes]) -> None:
+        """Announce another birth from now on; batches that quote earlier ones still go out."""
+        self._birth = birth
+        self._birth_is_new = True
+        self._wake.set()
 
     async def run(self) -> None:
         """Stay connected until cancelled, after `stop`."""
@@ -85,6 +106,7 @@ class Uplink:
                     if down:
                         _log.info("broker is back")
                     down, delay_s = False, _FIRST_RECONNECT_S
+                    self.connected = True
                     await self._serve(client)
             except* aiomqtt.MqttError as errors:  # the tasks of a connection fail as a group
                 if not down:
@@ -93,6 +115,8 @@ class Uplink:
                         reason=str(errors.exceptions[0]),
                     )  # fmt: skip
                 down = True
+            finally:
+                self.connected = False
             # Jitter: a thousand gateways must not come back in the same second.
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
             delay_s = min(delay_s * 2, _LAST_RECONNECT_S)
@@ -102,11 +126,13 @@ class Uplink:
             self._mqtt.host,
             self._mqtt.port,
             identifier=f"enpilot-edge-{self._agent}",
+            protocol=_PROTOCOLS[self._mqtt.protocol],
             username=self._mqtt.username,
             password=self._mqtt.password(),
             tls_context=self._tls,
             keepalive=self._mqtt.keepalive_s,
             timeout=self._settings.reply_timeout_s,
+            max_inflight_messages=self._settings.window + 8,
             max_concurrent_outgoing_calls=self._settings.window + 8,
             will=aiomqtt.Will(
                 topic(self._agent, "status"), encode(self._status("offline")), qos=1, retain=True
@@ -117,10 +143,8 @@ class Uplink:
         await client.subscribe(topic(self._agent, "receipt"), qos=1)
         for _, body in await asyncio.to_thread(self._outbox.births, self._birth[0]):
             await self._publish(client, topic(self._agent, "birth"), body, retain=True)
-        # Whatever was on its way when the connection broke is sent again.
-        self._in_flight.clear()
-        self._probing = False
-        self._heard_at = time.monotonic()
+        self._birth_is_new = False
+        self._pacing.begin()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(client))
             tasks.create_task(self._send(client))
@@ -133,70 +157,115 @@ class Uplink:
             except WireError as error:
                 _log.warning("a receipt cannot be read", reason=str(error))
                 continue
-            await self._apply(client, receipt)
+            try:
+                await self._apply(client, receipt, retained=bool(message.retain))
+            except OutboxWriteError as error:
+                self._storage_refuses(error)  # the batches are sent, and answered, again
 
-    async def _apply(self, client: aiomqtt.Client, receipt: Receipt) -> None:
-        self._heard_at = time.monotonic()
-        self._probe_s = self._settings.probe_first_s
-        self._warned = False
-        await asyncio.to_thread(self._outbox.apply_receipt, receipt)
+    async def _apply(self, client: aiomqtt.Client, receipt: Receipt, *, retained: bool) -> None:
+        applied = await asyncio.to_thread(self._outbox.apply_receipt, receipt, retained=retained)
+        if not retained:
+            self._pacing.heard()
+            if self._warned:
+                _log.info("the platform confirms again")
+            self._warned = False
+        self._tell(applied)
         for entry in receipt.streams:
-            for seq, code in entry.refused:
-                if (entry.stream, seq) in self._in_flight:
-                    _log.warning("platform refuses a batch", seq=seq, code=code)
-            covered = [(1, entry.through), *entry.ahead, *((s, s) for s, _ in entry.refused)]
-            self._in_flight = {
-                (stream, seq)
-                for stream, seq in self._in_flight
-                if stream != entry.stream or not any(a <= seq <= b for a, b in covered)
-            }
+            refused = ((seq, seq) for seq, _ in entry.refused)
+            self._pacing.covered(entry.stream, [(1, entry.through), *entry.ahead, *refused])
         if receipt.need:
             bodies = dict(await asyncio.to_thread(self._outbox.births, self._birth[0]))
-            for needed in receipt.need:
-                if needed in bodies:
+            # The one in force comes last, so that it is the one that the broker keeps.
+            for sha256 in [*(set(receipt.need) - {self._birth[0]}), self._birth[0]]:
+                if sha256 in bodies:
                     await self._publish(
-                        client, topic(self._agent, "birth"), bodies[needed], retain=True
+                        client, topic(self._agent, "birth"), bodies[sha256], retain=True
                     )
-            self._in_flight.clear()
-        self._probing = False
+            self._pacing.send_again()
         self._wake.set()
+
+    def _tell(self, applied: Applied) -> None:
+        self.confirmed_batches += applied.confirmed
+        for stream, seq, code in applied.dead:
+            _log.warning(
+                "a batch is set apart: see `enpilot edge outbox`", stream=stream, seq=seq, code=code
+            )
+        if applied.other_database:
+            _log.warning(
+                "the platform's database is another one, or fell back: what it may have lost is "
+                "sent again", batches=applied.revived,
+            )  # fmt: skip
+        elif applied.revived:
+            _log.warning("the platform lost batches: sent again", batches=applied.revived)
+        if applied.renumbered:
+            _log.warning(
+                "other readings have our numbers: this outbox was copied, or put back while its "
+                "agent ran; numbered anew", batches=applied.renumbered, stream=applied.stream,
+            )  # fmt: skip
 
     async def _send(self, client: aiomqtt.Client) -> None:
         while True:
             self._wake.clear()
-            silent_s = time.monotonic() - self._heard_at
-            if self._in_flight and silent_s >= self._probe_s:
-                self._begin_probe()
-            window = 1 if self._probing else self._settings.window
-            room = window - len(self._in_flight)
-            batches = (
-                await asyncio.to_thread(self._outbox.next_held, room, self._in_flight)
-                if room > 0
-                else []
-            )
-            if batches and not self._in_flight:
-                self._heard_at = time.monotonic()  # silence counts from the first unanswered send
-            for batch in batches:
-                self._in_flight.add((batch.stream, batch.seq))
-                await self._publish(
-                    client, topic(self._agent, "data"), self._message(batch), retain=False
+            try:
+                batches = await asyncio.to_thread(self._next)
+                await asyncio.to_thread(
+                    self._outbox.note_sent, batches, answered=self._pacing.answered
                 )
-                await asyncio.to_thread(self._outbox.note_sent, batch)
+                self._storage_failed = False
+            except OutboxWriteError as error:
+                self._storage_refuses(error)
+                await asyncio.sleep(_STORAGE_AGAIN_S)
+                continue
+            if self._birth_is_new:
+                self._birth_is_new = False
+                await self._publish(
+                    client, topic(self._agent, "birth"), self._birth[1], retain=True
+                )
+            self._pacing.sent(
+                ((b.stream, b.seq) for b in batches), sum(not b.live for b in batches)
+            )
+            await self._publish_all(client, batches)
+            self._warn_of_silence()
             if not batches:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.5):
+                    async with asyncio.timeout(_IDLE_S):
                         await self._wake.wait()
 
-    def _begin_probe(self) -> None:
-        """Nothing was heard: forget what is in flight, ask with the oldest batch only."""
-        self._in_flight.clear()
-        self._probing = True
-        self._heard_at = time.monotonic()
-        if self._probe_s >= self._settings.silence_warning_s and not self._warned:
+    def _next(self) -> list[HeldBatch]:
+        turn = self._pacing.turn()
+        if turn.probe is not None:
+            batch = self._outbox.probe(newest=turn.probe == "newest")
+            return [] if batch is None else [batch]
+        if turn.most == 0:
+            return []
+        return self._outbox.next_held(turn.most, self._pacing.in_flight, backlog=turn.backlog)
+
+    async def _publish_all(self, client: aiomqtt.Client, batches: Sequence[HeldBatch]) -> None:
+        if len(batches) == 1:
+            await self._publish_batch(client, batches[0])
+            return
+        async with asyncio.TaskGroup() as tasks:  # not one round trip after another
+            for batch in batches:
+                tasks.create_task(self._publish_batch(client, batch))
+        self._end_if_stopping()
+
+    async def _publish_batch(self, client: aiomqtt.Client, batch: HeldBatch) -> None:
+        await self._publish(client, topic(self._agent, "data"), self._message(batch), retain=False)
+        self.sent_batches += 1
+
+    def _warn_of_silence(self) -> None:
+        silent_s = self._pacing.unanswered_s
+        if silent_s >= self._settings.silence_warning_s and not self._warned:
             self._warned = True
-            _log.warning("published but never confirmed: check the broker's ACL, or ingest")
-        jitter = random.uniform(0.8, 1.2)  # noqa: S311  # no secret
-        self._probe_s = min(self._probe_s * 2 * jitter, self._settings.probe_last_s)
+            _log.warning(
+                "the broker takes what is published, but nobody confirms it: check the broker's "
+                "ACL for this agent, and whether ingest runs", silent_s=round(silent_s),
+            )  # fmt: skip
+
+    def _storage_refuses(self, error: OutboxWriteError) -> None:
+        if not self._storage_failed:
+            self._storage_failed = True
+            _log.error("sending waits for the disk", reason=str(error))
 
     def _message(self, batch: HeldBatch) -> bytes:
         return encode(
@@ -217,6 +286,9 @@ class Uplink:
         self, client: aiomqtt.Client, name: str, body: bytes, *, retain: bool
     ) -> None:
         await client.publish(name, body, qos=1, retain=retain)
+        self._end_if_stopping()
+
+    def _end_if_stopping(self) -> None:
         # aiomqtt waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that
         # comes together with the result; the task would then never end.
         if self._stopping:
@@ -224,32 +296,32 @@ class Uplink:
 
     async def _report(self, client: aiomqtt.Client) -> None:
         while True:
-            load = await asyncio.to_thread(self._outbox.load)
-            status = self._status("online")
-            status.held_batches = load.batches
-            status.held_readings = load.readings
-            status.oldest_held_us = load.oldest_us
-            await self._publish(client, topic(self._agent, "status"), encode(status), retain=True)
+            body = encode(await asyncio.to_thread(self._full_status))
+            await self._publish(client, topic(self._agent, "status"), body, retain=True)
             await asyncio.sleep(self._settings.status_s)
 
+    def _full_status(self) -> Status:
+        status = self._status("online")
+        load, usage = self._outbox.load(), self._outbox.usage()
+        status.held_batches = load.batches
+        status.held_readings = load.readings
+        status.oldest_held_us = load.oldest_us
+        status.dead_batches = load.dead
+        status.outbox_bytes = usage.used_bytes
+        status.dropped_readings = usage.dropped_readings
+        status.thinned_readings = usage.thinned_readings
+        hours = self._outbox.hours_left()
+        status.outbox_hours = None if hours is None else round(hours, 1)
+        status.unconfirmed_s = round(self.unconfirmed_s, 1)
+        return status
+
     def _status(self, state: str) -> Status:
-        return Status(
+        status = Status(
             v=WIRE_VERSION,
             agent=self._agent,
             state="online" if state == "online" else "offline",
             since_us=self._since_us,
             stream=self._outbox.stream,
-            units_down=self._units_down(),
         )
-
-
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext | None:
-    if ca_file is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except OSError as error:  # also what ssl raises for a file without certificates
-        raise SettingsError(
-            f"{ca_file}: no certificates of an authority can be read: {error} - at "
-            "`$.mqtt.tls_ca_file`"
-        ) from error
+        self._describe(status)
+        return status

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -22,18 +23,58 @@ class SettingsError(ConfigurationError):
 
 
 class MqttSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How to reach the broker; the password comes from the environment, never from a file."""
+    """How to reach the broker; the password comes from the environment, never from a file.
+
+    TLS begins with ``tls_ca_file``, the authority of the broker's certificate. Who is known to the
+    broker by a certificate of its own names it and its key.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 1883
     username: str | None = None
     password_variable: str = "ENPILOT_MQTT_PASSWORD"  # noqa: S105  # a name, not a password
     tls_ca_file: Path | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    protocol: Literal["3.1.1", "5"] = "3.1.1"
     keepalive_s: Annotated[int, Meta(ge=1, le=65535)] = 30
 
     def password(self) -> str | None:
         """Return the password from the environment, None if none is set."""
         return os.environ.get(self.password_variable)
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return how the connection is secured, None without TLS.
+
+        Raises
+        ------
+        SettingsError
+            If a file cannot be used, or a certificate is named without the authority or its key.
+        """
+        if self.tls_ca_file is None:
+            if self.tls_cert_file is not None or self.tls_key_file is not None:
+                raise SettingsError("a certificate needs `tls_ca_file` too - at `$.mqtt`")
+            return None
+        try:
+            context = ssl.create_default_context(cafile=str(self.tls_ca_file))
+        except OSError as error:  # also what ssl raises for a file without certificates
+            raise SettingsError(
+                f"{self.tls_ca_file}: no certificates of an authority can be read: {error} - at "
+                "`$.mqtt.tls_ca_file`"
+            ) from error
+        if self.tls_cert_file is None:
+            if self.tls_key_file is not None:
+                raise SettingsError("a key needs its certificate - at `$.mqtt.tls_cert_file`")
+            return context
+        try:
+            context.load_cert_chain(self.tls_cert_file, self.tls_key_file, password=_no_password)
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"{self.tls_cert_file}: the certificate and its key "
+                f"({self.tls_key_file or 'in the same file'}) cannot be used: {error} - at "
+                "`$.mqtt.tls_cert_file`"
+            ) from error
+        return context
 
 
 def load_settings(file: Path | None, kind: type[_Settings]) -> _Settings:
@@ -76,6 +117,11 @@ def require_environment(variable: str, purpose: str) -> str:
     if not value:
         raise SettingsError(f"set {variable}: {purpose}")
     return value
+
+
+def _no_password() -> str:
+    # Otherwise OpenSSL asks on the terminal, which a service does not have.
+    raise ValueError("the key is encrypted; give one that is not, readable by the service alone")
 
 
 def _path(kind: type, value: object) -> object:

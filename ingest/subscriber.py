@@ -51,8 +51,8 @@ class Subscriber:
         )
         if settings.username is not None:
             self._client.username_pw_set(settings.username, settings.password())
-        if settings.tls_ca_file is not None:
-            self._client.tls_set(str(settings.tls_ca_file), tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        if (tls := settings.tls_context()) is not None:
+            self._client.tls_set_context(tls)
         self._client.reconnect_delay_set(1, 30)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect

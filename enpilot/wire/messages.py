@@ -142,7 +142,13 @@ class Receipt(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Status(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How the agent is; also its last will (state "offline")."""
+    """How the agent is; also its last will (state "offline").
+
+    ``outbox_bytes`` are taken on disk and ``outbox_hours`` are left at the present rate;
+    ``outbox_state`` is "read_only" while the disk takes nothing. ``clock_jumps`` are steps of the
+    wall clock since the start, the last one by ``clock_jump_ms``. ``unconfirmed_s`` is for how long
+    the platform has owed an answer. ``findings`` are codes with the device that they concern.
+    """
 
     v: int
     agent: str
@@ -153,3 +159,14 @@ class Status(msgspec.Struct, kw_only=True, omit_defaults=True):
     held_readings: int = 0
     oldest_held_us: int | None = None
     units_down: int = 0
+    dead_batches: int = 0
+    dropped_readings: int = 0
+    thinned_readings: int = 0
+    outbox_bytes: int | None = None
+    outbox_hours: float | None = None
+    outbox_state: Literal["ok", "read_only"] = "ok"
+    clock_credible: bool = True
+    clock_jumps: int = 0
+    clock_jump_ms: int = 0
+    unconfirmed_s: float = 0.0
+    findings: list[tuple[str, str]] = []

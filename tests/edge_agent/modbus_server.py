@@ -22,6 +22,7 @@ class MeterUnderTest:
     registers: list[int]
     exception: ExcCodes | None = None
     delay_s: float = 0.0
+    forbidden: range = range(0)
     asked: list[tuple[int, int, int]] = field(default_factory=list)
 
     def device(self) -> SimDevice:
@@ -33,6 +34,8 @@ class MeterUnderTest:
             if delay_s:
                 await asyncio.sleep(delay_s)
             current[: len(words)] = words
+            if any(a in self.forbidden for a in range(address, address + count)):
+                return ExcCodes.ILLEGAL_ADDRESS
             return exception
 
         return SimDevice(

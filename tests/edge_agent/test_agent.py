@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.agent import Agent
-from edge_agent.batcher import Batcher
+from edge_agent.agent import Agent, load_plan
+from edge_agent.clock import ClockTrust
 from edge_agent.errors import OutboxError
-from edge_agent.outbox import read_streams
+from edge_agent.outbox import read_batches, read_streams
 from edge_agent.plan import ReadPlan
-from edge_agent.poller import Sample
-from edge_agent.settings import EdgeSettings, UplinkSettings
+from edge_agent.settings import ClockSettings, EdgeSettings, UplinkSettings
 from enpilot.demo.processes import free_port
 from enpilot.settings import MqttSettings
-from enpilot.wire import Birth
+from enpilot.wire import Birth, QualityFlag, Status
 from tests.edge_agent.modbus_server import MeterUnderTest, serving
 from tests.edge_agent.profiles_for_tests import line, profile, register, unit_plan
 
 
-class CountingBatcher(Batcher):
-    """A batcher that says how many readings it was given."""
-
-    given = 0
-
-    def add(self, sample: Sample) -> None:
-        self.given += len(sample.values)
-        super().add(sample)
-
-
-def an_agent(port: int, folder: Path, broker_port: int) -> tuple[Agent, CountingBatcher]:
+def an_agent(port: int, folder: Path, broker_port: int) -> Agent:
     unit = unit_plan(1, 0.02, profile(register(0), register(1)))
     birth = Birth(v=1, agent="gw-1", software="test", groups=[])
     settings = EdgeSettings(
@@ -43,43 +35,219 @@ def an_agent(port: int, folder: Path, broker_port: int) -> tuple[Agent, Counting
         uplink=UplinkSettings(),
         batch_s=0.03,
         drain_s=0.0,
+        clock=ClockSettings(wait_for_sync_s=0.0),
     )
-    agent = Agent(settings, ReadPlan(((line(port), (unit,)),), birth))
-    batcher = CountingBatcher(agent._birth[0], settings.batch_readings)
-    agent._batcher = batcher
-    return agent, batcher
+    return Agent(settings, ReadPlan(((line(port), (unit,)),), birth))
 
 
 async def test_a_stop_at_any_moment_stores_all_that_was_read(tmp_path: Path) -> None:
     given = 0
     async with serving([MeterUnderTest(1, [4, 5]).device()]) as port:
         for attempt in range(6):
-            agent, batcher = an_agent(port, tmp_path, free_port())
+            agent = an_agent(port, tmp_path, free_port())
             stop = asyncio.Event()
             with capture_logs():
                 running = asyncio.create_task(agent.run(stop))
                 await asyncio.sleep(0.15 + attempt * 0.007)
                 stop.set()
                 await running
-            assert batcher.given > 0
-            given += batcher.given
+            assert agent.readings > 0
+            given += agent.readings
             assert sum(s.readings for s in read_streams(tmp_path / "outbox.sqlite")) == given
 
 
-def fill_up(agent: Agent) -> None:
-    while True:
-        agent._outbox.append(agent._birth[0], b"x" * 200, 1, 1, 1)
-
-
-async def test_an_outbox_that_fails_ends_the_agent_with_its_sentence(tmp_path: Path) -> None:
+async def test_a_full_disk_stops_nothing_and_costs_nothing_that_fits_in_memory(
+    tmp_path: Path,
+) -> None:
     async with serving([MeterUnderTest(1, [4, 5]).device()]) as port:
-        agent, _ = an_agent(port, tmp_path, free_port())
-        database = agent._outbox._db
-        pages = database.execute("PRAGMA page_count").fetchone()[0]
-        database.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(OutboxError, match="disk is full"):
-            fill_up(agent)
-        with capture_logs(), pytest.raises(OutboxError, match="disk is full"):
+        agent = an_agent(port, tmp_path, free_port())
+        database = agent.outbox._db
+        stop = asyncio.Event()
+        with capture_logs() as logs:
+            running = asyncio.create_task(agent.run(stop))
+            pages = database.execute("PRAGMA page_count").fetchone()[0]
+            database.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own word for full
+            await until(lambda: agent.outbox_read_only and agent.unstored_readings > 20)
+            status = Status(v=1, agent="gw-1", state="online", since_us=0)
+            agent._describe(status)
+            assert status.outbox_state == "read_only"
+            database.execute("PRAGMA max_page_count = 100000")
+            await until(lambda: not agent.outbox_read_only)
+            stop.set()
+            await running
+    assert sum(s.readings for s in read_streams(tmp_path / "outbox.sqlite")) == agent.readings
+    said = [entry["event"] for entry in logs if "outbox" in entry["event"]]
+    assert said == [
+        "the outbox takes nothing: readings wait in memory", "the outbox takes readings again",
+    ]  # fmt: skip
+
+
+async def test_an_outbox_that_is_damaged_ends_the_agent_with_its_sentence(tmp_path: Path) -> None:
+    async with serving([MeterUnderTest(1, [4, 5]).device()]) as port:
+        agent = an_agent(port, tmp_path, free_port())
+        agent.outbox._db.execute("DROP TABLE batch")
+        with capture_logs(), pytest.raises(OutboxError, match="no such table"):
             async with asyncio.timeout(5):
                 await agent.run(asyncio.Event())
-        agent._outbox.close()
+
+
+PLANT = """
+schema = 1
+[site]
+code = "s"
+name = {{ zh = "厂", en = "site" }}
+timezone = "Asia/Shanghai"
+from = 2026-01-01
+[[agent]]
+id = "gw-1"
+simulated = true
+[[line]]
+code = "l"
+agent = "gw-1"
+host = "127.0.0.1"
+port = {port}
+[[device]]
+code = "d"
+line = "l"
+unit = 1
+profile = "p.toml"
+period_s = 1
+[[point]]
+code = "p"
+name = {{ zh = "点", en = "point" }}
+medium = "electricity"
+role = "check"
+[[installation]]
+point = "p"
+device = "d"
+"""
+PROFILE = """
+code = "p"
+maker = "none"
+models = []
+source = "none"
+verified = false
+"""
+
+
+def register_text(address: int) -> str:
+    return (
+        f'[[register]]\naddress = {address}\ntype = "uint16"\nquantity = "status"\n'
+        f'channel = "c{address}"\nunit = "1"\n'
+    )
+
+
+def lay_out(folder: Path, port: int, addresses: list[int]) -> EdgeSettings:
+    (folder / "plant.toml").write_text(PLANT.format(port=port), "utf-8")
+    registers = "".join(map(register_text, addresses))
+    (folder / "p.toml").write_text(PROFILE + registers, "utf-8")
+    return EdgeSettings(
+        plant=folder / "plant.toml",
+        agent="gw-1",
+        outbox=folder / "outbox.sqlite",
+        mqtt=MqttSettings(port=free_port()),
+        batch_s=0.05,
+        drain_s=0.0,
+        clock=ClockSettings(wait_for_sync_s=0.0),
+    )
+
+
+def scans(folder: Path) -> list[tuple[str, int]]:
+    """Return birth and scheduled time of each scan in an outbox, in order."""
+    return sorted(
+        {(b.birth, g.ts + d) for b in read_batches(folder / "outbox.sqlite") for g in b.groups
+         for d in g.dt},
+        key=lambda scan: scan[1],
+    )  # fmt: skip
+
+
+async def test_another_plant_file_takes_over_without_losing_a_scan(tmp_path: Path) -> None:
+    async with serving([MeterUnderTest(1, [4, 5, 6]).device()]) as port:
+        settings = lay_out(tmp_path, port, [0, 1])
+        agent = Agent(settings, load_plan(settings))
+        stop = asyncio.Event()
+        with capture_logs() as logs:
+            running = asyncio.create_task(agent.run(stop))
+            await until(lambda: agent.readings >= 4)
+            (tmp_path / "plant.toml").write_text("not TOML [", "utf-8")
+            agent.reload()
+            await until(lambda: any("going on as before" in e["event"] for e in logs))
+            first = agent.reading
+            lay_out(tmp_path, port, [0, 1, 2])
+            agent.reload()
+            await until(lambda: agent.reading is not first)
+            seen = agent.readings
+            await until(lambda: agent.readings >= seen + 6)
+            stop.set()
+            await running
+    found = scans(tmp_path)
+    assert len({birth for birth, _ in found}) == 2
+    stamps = [ts for _, ts in found]
+    assert {b - a for a, b in itertools.pairwise(stamps)} == {1_000_000}
+    assert agent.poll_counts().skipped == 0
+
+
+async def test_a_register_that_the_unit_refuses_is_read_around_and_remembered(
+    tmp_path: Path,
+) -> None:
+    meter = MeterUnderTest(1, [1, 2, 3, 4, 5, 6, 7, 8], forbidden=range(3, 5))
+    async with serving([meter.device()]) as port:
+        settings = lay_out(tmp_path, port, [0, 1, 6, 7])
+        agent = Agent(settings, load_plan(settings))
+        stop = asyncio.Event()
+        with capture_logs():
+            running = asyncio.create_task(agent.run(stop))
+            await until(lambda: agent.reading.plan.requests_per_scan == 2)
+            seen = agent.readings
+            await until(lambda: agent.readings >= seen + 4)
+            stop.set()
+            await running
+    last = list(read_batches(tmp_path / "outbox.sqlite"))[-1]
+    assert {v for g in last.groups for column in g.values for v in column} == {1, 2, 7, 8}
+    assert load_plan(settings).requests_per_scan == 2  # after a restart too
+
+
+class Distrust(ClockTrust):
+    """A clock that is believed when the test says so."""
+
+    believed = False
+
+    def credible(self) -> bool:
+        return self.believed
+
+
+async def test_readings_are_held_back_until_the_clock_is_believed(tmp_path: Path) -> None:
+    async with serving([MeterUnderTest(1, [4, 5]).device()]) as port:
+        settings = lay_out(tmp_path, port, [0, 1])
+        trust = Distrust(0.0)
+        agent = Agent(settings, load_plan(settings), trust)
+        stop = asyncio.Event()
+        began_us = time.time_ns() // 1000
+        with capture_logs():
+            running = asyncio.create_task(agent.run(stop))
+            await until(lambda: agent.held_readings >= 4)
+            assert not agent.clock_credible
+            assert read_streams(tmp_path / "outbox.sqlite") == []
+            trust.believed = True
+            await until(lambda: agent.clock_credible and agent.held_readings == 0)
+            seen = agent.readings
+            await until(lambda: agent.readings >= seen + 4)
+            stop.set()
+            await running
+    batches = list(read_batches(tmp_path / "outbox.sqlite"))
+    groups = [g for b in batches for g in b.groups]
+    stamps = sorted(g.ts + d for g in groups for d in g.dt)
+    assert began_us <= stamps[0]
+    assert stamps[-1] <= time.time_ns() // 1000
+    assert sum(len(g.dt) * len(g.values) for g in groups) == agent.readings
+    flagged = [q for g in groups for column in g.quality or [] for q in column]
+    assert len(flagged) >= 4
+    assert set(flagged) == {QualityFlag.CLOCK_HELD}
+    steps = [b - a for a, b in itertools.pairwise(stamps)]
+    assert all(0 < step < 2_500_000 for step in steps)  # another phase, never backwards
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # what is waited for sets no event
+            await asyncio.sleep(0.01)

@@ -22,7 +22,11 @@ def write(folder: Path, text: str) -> Path:
 def test_left_out_keys_have_their_defaults(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, GOOD), EdgeSettings)
     assert settings.plant == Path("plant.toml")
-    assert (settings.batch_s, settings.batch_readings, settings.keep_confirmed_h) == (5, 1000, 72)
+    assert (settings.batch_s, settings.batch_readings, settings.limits.keep_confirmed_h) == (
+        5,
+        1000,
+        72,
+    )
     assert settings.mqtt.port == 1883
     assert settings.uplink.window == 32  # D13
 
@@ -34,7 +38,7 @@ def test_no_file_means_the_defaults() -> None:
 def test_the_shipped_example_is_complete_and_says_the_defaults() -> None:
     shipped = load_settings(REPOSITORY / "deploy" / "edge" / "agent.toml", EdgeSettings)
     plain = EdgeSettings(plant=shipped.plant, agent=shipped.agent, outbox=shipped.outbox)
-    for key in ("batch_s", "batch_readings", "keep_confirmed_h", "drain_s"):
+    for key in ("batch_s", "batch_readings", "drain_s"):
         assert getattr(shipped, key) == getattr(plain, key), key
 
 
