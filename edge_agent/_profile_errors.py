@@ -60,13 +60,14 @@ def checked_profile(
     entries = written.get("register")
     if not isinstance(entries, list) or not entries:
         return None, [*mistakes, "a profile needs at least one [[register]] - at `$.register`"]
+    base = written.get("base", 0)
     registers: dict[int, ProfileRegister] = {}
     for i, entry in enumerate(entries):
         path = f"$.register[{i}]"
         if not isinstance(entry, dict):
             mistakes.append(f"a register is a table - at `{path}`")
             continue
-        merged = {k: v for k, v in defaults.items() if k in known} | entry
+        merged = _placed({k: v for k, v in defaults.items() if k in known} | entry, base)
         wrong = list(form_mistakes(merged, register_type, path))
         mistakes += wrong
         if not wrong:
@@ -83,6 +84,17 @@ def checked_profile(
     profile = msgspec.convert({**head, "register": list(registers.values())}, profile_type)
     mistakes += _request_mistakes(profile, registers)
     return profile, mistakes
+
+
+def _placed(entry: dict[str, Any], base: object) -> dict[str, Any]:
+    """Return a register with the profile's base added to its addresses."""
+    if type(base) is not int:
+        return entry  # said by the check of the profile's own keys
+    places = {k: v + base for k in _PLACES if type(v := entry.get(k)) is int}
+    return entry | places
+
+
+_PLACES = ("address", "scale_register")
 
 
 def form_mistakes(

@@ -113,7 +113,8 @@ class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A meter family.
 
     ``max_gap`` unused registers may be read along to save a request, but none in a ``forbidden``
-    range (first and last address).
+    range (first and last address). ``base`` has been added to the registers' addresses when a
+    profile is loaded.
 
     A meter of another ``protocol`` than Modbus has ``item`` instead of ``register``, and one of
     CJ/T 188 a ``meter_type``: the byte before its address, such as 0x10 for cold water.
@@ -126,6 +127,7 @@ class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     verified: bool
     max_registers_per_request: Annotated[int, Meta(ge=1, le=125)] = 125
     max_gap: Annotated[int, Meta(ge=0, le=124)] = 16
+    base: Annotated[int, Meta(ge=-65535, le=65535)] = 0
     forbidden: list[tuple[_Address, _Address]] = []
     note: str | None = None
     protocol: Literal["modbus", "dlt645", "cjt188"] = "modbus"
