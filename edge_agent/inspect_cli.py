@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from edge_agent.blocks import plan_blocks
+from edge_agent.data_items import DataItem
 from edge_agent.line_options import line_from_options
 from edge_agent.profile import Profile, ProfileRegister, load_profile, profile_codes
 from enpilot.errors import ConfigurationError
@@ -48,7 +49,7 @@ def profiles(code: str | None = None, *, json: bool = False) -> None:
 def _listed(profile: Profile) -> dict[str, Any]:
     return {
         "code": profile.code, "maker": profile.maker, "models": profile.models,
-        "registers": len(profile.register), "requests_per_scan": len(plan_blocks(profile)),
+        "registers": len(profile.values), "requests_per_scan": len(plan_blocks(profile)),
         "verified": profile.verified,
     }  # fmt: skip
 
@@ -79,8 +80,11 @@ def _shown(profile: Profile) -> list[str]:
     if profile.note is not None:
         lines.append(f"note: {profile.note}")
     blocks = plan_blocks(profile)
-    places = ", ".join(f"{b.function} {b.address:#06x}+{b.count}" for b in blocks)
+    places = ", ".join(b.place for b in blocks)
     lines.append(f"{len(blocks)} requests a scan: {places}")
+    if profile.item:
+        lines += table(_item_rows(profile.item))
+        return lines
     rows: list[tuple[str, ...]] = [
         (
             "function", "address", "type", "order", "register", "scale", "unit", "side", "counter",
@@ -90,6 +94,23 @@ def _shown(profile: Profile) -> list[str]:
     rows += [_row(r) for r in profile.register]
     lines += table(rows)
     return lines
+
+
+def _item_rows(items: list[DataItem]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        (
+            "data", "byte", "type", "item", "scale", "unit", "side", "counter", "modulus", "limits",
+            "remarks",
+        )
+    ]  # fmt: skip
+    rows += [
+        (
+            i.data_id, str(i.at), i.type, i.name, i.scale, i.unit, i.side, i.counter or "-",
+            i.modulus or "-", _limits(i), i.note or "-",
+        )
+        for i in items
+    ]  # fmt: skip
+    return rows
 
 
 def _row(r: ProfileRegister) -> tuple[str, ...]:
@@ -108,7 +129,7 @@ def _row(r: ProfileRegister) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _limits(r: ProfileRegister) -> str:
+def _limits(r: ProfileRegister | DataItem) -> str:
     parts = []
     if r.rated_min is not None and r.rated_max is not None:
         parts.append(f"{r.rated_min:g}..{r.rated_max:g}")

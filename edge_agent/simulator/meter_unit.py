@@ -26,7 +26,7 @@ _OTHER_ERROR, _NO_SUCH_DATA = 0x01, 0x02
 _PHASES: Final = ("L1", "L2", "L3")
 _PHASE_VOLTAGE_V: Final = 230.0
 # Synthetic: tenths of the energy that each tariff is shown to have.
-_TARIFF_TENTHS: Final = {"T1": 1, "T2": 3, "T3": 4, "T4": 2}
+_TARIFF_TENTHS: Final = {"sharp": 1, "peak": 3, "flat": 4, "valley": 2}
 # Synthetic: what the halls take by the hour, and with what is made.
 _WATER_M3_PER_H: Final = 0.2
 _WATER_M3_PER_KWH: Final = 0.002
@@ -126,11 +126,11 @@ class SimulatedMeter:
         power, factor = self._load.power_kw(at_s) / ratio, self._load.power_factor(at_s)
         apparent = power / factor if factor else 0.0
         values = {
-            "active_energy.total": energy,
+            "active_energy.import": energy,
             "active_power.total": power,
             "power_factor.total": factor,
         }
-        values |= {f"active_energy.{t}": energy * n / 10 for t, n in _TARIFF_TENTHS.items()}
+        values |= {f"active_energy.import_{t}": energy * n / 10 for t, n in _TARIFF_TENTHS.items()}
         for phase in _PHASES:
             values[f"voltage.{phase}"] = _PHASE_VOLTAGE_V
             values[f"current.{phase}"] = apparent * 1000 / 3 / _PHASE_VOLTAGE_V

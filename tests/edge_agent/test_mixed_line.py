@@ -175,8 +175,8 @@ async def test_three_protocols_share_a_line_from_the_plant_file_to_the_batch(
     energy = load.energy_micro_kwh(AT_S) / 1e6
     assert energy > 100_000
     assert shown["modbus active_energy.total"] == int(energy * 100)
-    assert shown["energy active_energy.total"] == round(energy / 40 * 100)
-    assert shown["energy active_energy.T3"] == round(energy / 40 * 0.4 * 100)
+    assert shown["energy active_energy.import"] == round(energy / 40 * 100)
+    assert shown["energy active_energy.import_flat"] == round(energy / 40 * 0.4 * 100)
     assert shown["energy active_power.total"] == round(load.power_kw(AT_S) / 40 * 1e4)
     assert shown["energy voltage.L2"] == 2300
     # 0.2 m3 an hour, 2 litres a kWh, and what stood on it.
@@ -212,8 +212,8 @@ async def test_a_meter_that_goes_wrong_disturbs_no_other(
                 assert caught.value.quality == quality
                 assert caught.value.exception_code is None
                 assert caught.value.absent == (wrong == "exception")
-                assert len(await connection.read(WATER, VOLUME)) == 19
-                assert len(await connection.read(1, block_of(0, 2))) == 4
+                assert len(await connection.read(WATER, VOLUME, 5.0)) == 19
+                assert len(await connection.read(1, block_of(0, 2), 5.0)) == 4
 
 
 def block_of(address: int, count: int) -> Block:

@@ -101,7 +101,7 @@ def test_what_a_source_does_not_say_is_said(code: str) -> None:
     own = profile.source.startswith("layout of our own")
     assert profile.verified == own
     assert own or "http" in profile.source or profile.maker == "Acrel"
-    for r in profile.register:
+    for r in profile.values:
         said = f"{profile.note or ''} {r.note or ''}"
         assert r.counter is None or r.modulus or "modulus" in said, r.name
         if r.quantity == "frequency":

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from edge_agent.blocks import plan_blocks
+from edge_agent.data_items import DataItem
 from edge_agent.decode import WIDTH, RegisterType
 from edge_agent.profile import Profile, ProfileRegister, load_profile, profile_codes
 
@@ -29,7 +30,11 @@ def rows(section: str) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     ("title", "structure", "more"),
-    [("The file", Profile, {"defaults"}), ("A register", ProfileRegister, set())],
+    [
+        ("The file", Profile, {"defaults"}),
+        ("A register", ProfileRegister, set()),
+        ("A data item", DataItem, set()),
+    ],
 )
 def test_the_page_has_the_schema_s_keys_and_defaults(
     sections: dict[str, str], title: str, structure: type[msgspec.Struct], more: set[str]
@@ -39,7 +44,7 @@ def test_the_page_has_the_schema_s_keys_and_defaults(
     assert described.keys() == fields.keys() | more
     for key, field in fields.items():
         _, kind, meaning, _ = described[key]
-        assert meaning or key == "maker"
+        assert meaning or key == "maker" or title == "A data item"  # there as of a register
         default = field.default
         if field.required or default is msgspec.NODEFAULT:
             continue
@@ -67,7 +72,7 @@ def test_the_channels_of_shipped_profiles_are_on_the_page(sections: dict[str, st
     energies = {
         r.channel
         for code in profile_codes()
-        for r in load_profile(code).register
+        for r in load_profile(code).values
         if r.quantity in ("active_energy", "voltage", "current", "active_power")
     }
     without_phase = {re.sub(r"_L\d$", "", c) for c in energies}
