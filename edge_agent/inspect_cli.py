@@ -213,7 +213,13 @@ def probe(
         if address is None or count is None:
             raise ConfigurationError("--address and --count go together")
         wanted = Range(function, address, count)
-    report = probe_now(line, unit, wanted, None if profile is None else load_profile(profile))
+    described = None if profile is None else load_profile(profile)
+    if described is not None and described.item:
+        raise ConfigurationError(
+            f"--profile {profile} is of {described.protocol}: the probe asks Modbus units; put the "
+            "meter into a plant file and let the agent read it"
+        )
+    report = probe_now(line, unit, wanted, described)
     if json:
         print(_json(report))
         return

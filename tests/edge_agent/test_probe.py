@@ -401,6 +401,7 @@ def test_the_command_shows_decodings_and_readings(gateway: int) -> None:
         (["127.0.0.1", "--address", "0", "--count", "0"], "is not within 0 to 65535"),
         (["127.0.0.1", "--unit", "256", "--profile", "abb-b23"], "--unit 256 is not within"),
         (["127.0.0.1", "--profile", "abb"], "no profile 'abb'; shipped are"),
+        (["127.0.0.1", "--profile", "dlt645-2007"], "the probe asks Modbus units"),
         (["--serial", "/dev/no-such-port", "--profile", "abb-b23"], "no connection to /dev/no-"),
     ],
 )
