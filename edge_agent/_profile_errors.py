@@ -13,9 +13,10 @@ from edge_agent.decode import WIDTH
 from enpilot.quantities import QUANTITIES, UnitError, unit_ratio
 
 if TYPE_CHECKING:
+    from edge_agent.data_items import DataItem
     from edge_agent.profile import Profile, ProfileRegister
 
-__all__ = ["checked_profile"]
+__all__ = ["checked_profile", "form_mistakes", "quantity_mistakes"]
 
 _ADDRESSES = 1 << 16
 
@@ -42,7 +43,7 @@ def checked_profile(
     """
     head = {k: v for k, v in written.items() if k not in ("register", "defaults")}
     defaults = written.get("defaults", {})
-    mistakes = list(_form_mistakes(head, profile_type, "$", without=("register",)))
+    mistakes = list(form_mistakes(head, profile_type, "$", without=("register",)))
     if not isinstance(defaults, dict):
         return None, [*mistakes, "`defaults` is a table of register keys - at `$.defaults`"]
     known = {f.encode_name for f in msgspec.structs.fields(register_type)}
@@ -50,17 +51,24 @@ def checked_profile(
         f"Object contains unknown field `{key}` - at `$.defaults`"
         for key in defaults.keys() - known
     ]
+    mistakes += [
+        f"`{key}` belongs to a profile of DL/T 645 or CJ/T 188, which names its `protocol` - at "
+        f"`$.{key}`"
+        for key in ("item", "meter_type")
+        if key in written
+    ]
     entries = written.get("register")
     if not isinstance(entries, list) or not entries:
         return None, [*mistakes, "a profile needs at least one [[register]] - at `$.register`"]
+    base = written.get("base", 0)
     registers: dict[int, ProfileRegister] = {}
     for i, entry in enumerate(entries):
         path = f"$.register[{i}]"
         if not isinstance(entry, dict):
             mistakes.append(f"a register is a table - at `{path}`")
             continue
-        merged = {k: v for k, v in defaults.items() if k in known} | entry
-        wrong = list(_form_mistakes(merged, register_type, path))
+        merged = _placed({k: v for k, v in defaults.items() if k in known} | entry, base)
+        wrong = list(form_mistakes(merged, register_type, path))
         mistakes += wrong
         if not wrong:
             registers[i] = msgspec.convert(merged, register_type)
@@ -69,7 +77,7 @@ def checked_profile(
     names = [r.name for r in registers.values()]
     mistakes += [f"{n} is described twice" for n in sorted(set(names)) if names.count(n) > 1]
     mistakes += _overlap_mistakes(registers)
-    if list(_form_mistakes(head, profile_type, "$", without=("register",))):
+    if list(form_mistakes(head, profile_type, "$", without=("register",))):
         return None, mistakes
     if not registers:
         return None, mistakes
@@ -78,7 +86,18 @@ def checked_profile(
     return profile, mistakes
 
 
-def _form_mistakes(
+def _placed(entry: dict[str, Any], base: object) -> dict[str, Any]:
+    """Return a register with the profile's base added to its addresses."""
+    if type(base) is not int:
+        return entry  # said by the check of the profile's own keys
+    places = {k: v + base for k in _PLACES if type(v := entry.get(k)) is int}
+    return entry | places
+
+
+_PLACES = ("address", "scale_register")
+
+
+def form_mistakes(
     written: dict[str, Any], structure: type, path: str, without: tuple[str, ...] = ()
 ) -> Iterator[str]:
     """Check key by key, since a conversion as a whole stops at its first mistake."""
@@ -114,7 +133,8 @@ def _choices(annotation: Any) -> list[str]:
     return [c for part in get_args(annotation) for c in _choices(part)]
 
 
-def _meaning_mistakes(r: ProfileRegister) -> Iterator[str]:
+def quantity_mistakes(r: ProfileRegister | DataItem) -> Iterator[str]:
+    """Yield what is wrong with quantity, unit, counter and rated range of a value."""
     try:
         unit_ratio(r.quantity, r.unit)
     except UnitError as error:
@@ -123,6 +143,16 @@ def _meaning_mistakes(r: ProfileRegister) -> Iterator[str]:
         cumulative = QUANTITIES[r.quantity].cumulative
         if cumulative != (r.counter is not None):
             yield f"{r.name} {'needs' if cumulative else 'has no'} `counter`"
+    if r.rated_max_per_h is not None and r.counter is None:
+        yield f"{r.name} has a `rated_max_per_h` but counts nothing"
+    if r.modulus is not None and r.counter is None:
+        yield f"{r.name} has a `modulus` but counts nothing"
+    if r.rated_min is not None and r.rated_max is not None and r.rated_min >= r.rated_max:
+        yield f"{r.name}: `rated_min` {r.rated_min:g} is not below `rated_max` {r.rated_max:g}"
+
+
+def _meaning_mistakes(r: ProfileRegister) -> Iterator[str]:
+    yield from quantity_mistakes(r)
     if r.address + r.width > _ADDRESSES:
         yield (
             f"{r.name} ({r.address:#06x}, {r.width} registers) goes beyond the last address 0xffff"
@@ -139,20 +169,14 @@ def _meaning_mistakes(r: ProfileRegister) -> Iterator[str]:
                 )
         elif not 0 <= marker < limit:
             yield f"{r.name}: `not_available` {marker:#x} does not fit {16 * r.width} bits"
-    if r.rated_min is not None and r.rated_max is not None and r.rated_min >= r.rated_max:
-        yield f"{r.name}: `rated_min` {r.rated_min:g} is not below `rated_max` {r.rated_max:g}"
 
 
 def _counting_mistakes(r: ProfileRegister) -> Iterator[str]:
-    if r.rated_max_per_h is not None and r.counter is None:
-        yield f"{r.name} has a `rated_max_per_h` but counts nothing"
     if r.counter is not None and Decimal(r.offset) != 0:
         yield f"{r.name} counts: an `offset` has no meaning"
-    if r.modulus is None:
+    if r.modulus is None or r.counter is None:
         return
-    if r.counter is None:
-        yield f"{r.name} has a `modulus` but counts nothing"
-    elif r.scale_register is not None:
+    if r.scale_register is not None:
         yield (
             f"{r.name}: its scale is in register {r.scale_register:#06x}, so no `modulus` can be "
             "said in counts of the profile's scale; leave it out"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
+from edge_agent.data_items import DataItem, compile_item_decoder
+from edge_agent.decode import BlockDecoder, compile_decoder
 from edge_agent.profile import Profile, ProfileRegister
 
 __all__ = [
@@ -23,13 +25,20 @@ __all__ = [
     "plan_blocks",
 ]
 
-Function = Literal["holding", "input"]
+Function = Literal["holding", "input", "dlt645", "cjt188"]
 _FUNCTIONS: Final[tuple[Function, ...]] = ("holding", "input")
+# Beside its registers: request of 8 and reply of 5 bytes (MODBUS over Serial Line 1.02).
+_MODBUS_BYTES: Final = 13
+# Beside its values: request of 20 and reply of 20 bytes, four of each to wake the other.
+_METER_BYTES: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Addresses ``first`` to ``last``, both included, of one function."""
+    """Addresses ``first`` to ``last``, both included, of one function.
+
+    Of a meter of another protocol than Modbus it is one data identifier.
+    """
 
     function: Function
     first: int
@@ -67,9 +76,9 @@ class BlockLimits:
 
 @dataclass(frozen=True, slots=True)
 class PartRegister:
-    """A register as a unit holds it, and which of the unit's parts it belongs to."""
+    """A value as a unit holds it, and which of the unit's parts it belongs to."""
 
-    register: ProfileRegister
+    register: ProfileRegister | DataItem
     part: int = 0
 
     @property
@@ -80,14 +89,40 @@ class PartRegister:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One request: ``count`` registers from ``address``, and the values in them."""
+    """One request: ``count`` registers from ``address``, and the values in them.
+
+    Of a meter of another protocol ``address`` is the data identifier, and ``count`` how long its
+    values are [bytes].
+    """
 
     group: int
     function: Function
     address: int
     count: int
-    registers: tuple[ProfileRegister, ...]
+    registers: tuple[ProfileRegister | DataItem, ...]
     parts: tuple[int, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """What is asked for, for people."""
+        if self.function in _FUNCTIONS:
+            return f"{self.function} {self.address:#06x}+{self.count}"
+        return f"{self.function} {self.address:08X}"
+
+    @property
+    def serial_bytes(self) -> int:
+        """What the request and its reply take on a serial line [bytes]."""
+        if self.function in _FUNCTIONS:
+            return _MODBUS_BYTES + 2 * self.count
+        return _METER_BYTES + self.count
+
+    def decoder(self) -> BlockDecoder:
+        """Return what turns the bytes of its reply into values and qualities."""
+        items = [r for r in self.registers if isinstance(r, DataItem)]
+        if items:
+            return compile_item_decoder(items)
+        registers = [r for r in self.registers if isinstance(r, ProfileRegister)]
+        return compile_decoder(registers, self.address)
 
     @property
     def runs(self) -> tuple[Stretch, ...]:
@@ -109,16 +144,16 @@ class Block:
         )
 
 
-def needed(register: ProfileRegister) -> Stretch:
+def needed(register: ProfileRegister | DataItem) -> Stretch:
     """Return what one request must bring for a value: its registers, and its scale factor's."""
+    if isinstance(register, DataItem):
+        return Stretch(register.protocol, register.identifier, register.identifier)
     return Stretch(register.function, register.first, register.end - 1)
 
 
 def plan_blocks(profile: Profile, first_group: int = 0) -> tuple[Block, ...]:
     """Return the fewest block reads that cover one profile's registers."""
-    return cover(
-        [PartRegister(r) for r in profile.register], BlockLimits.of([profile]), first_group
-    )
+    return cover([PartRegister(r) for r in profile.values], BlockLimits.of([profile]), first_group)
 
 
 def cover(
@@ -128,7 +163,7 @@ def cover(
 
     Taking each value into the running block while the limits allow is optimal: whatever a block may
     span, each part of it may be spanned too, so a block that starts later never reaches less far. A
-    value is never split, and functions never mix.
+    value is never split, and functions never mix. A data identifier is a block of its own.
 
     Parameters
     ----------
@@ -144,7 +179,7 @@ def cover(
     for function in _FUNCTIONS:
         run: list[PartRegister] = []
         ordered = sorted(
-            (r for r in wanted if r.register.function == function),
+            (r for r in wanted if r.needs.function == function),
             key=lambda r: (r.needs.first, r.needs.last, r.part),
         )
         for item in ordered:
@@ -154,6 +189,14 @@ def cover(
             run.append(item)
         if run:
             blocks.append(_block(run, first_group + len(blocks)))
+    by_identifier: dict[Stretch, list[PartRegister]] = {}
+    for item in wanted:
+        if isinstance(item.register, DataItem):
+            by_identifier.setdefault(item.needs, []).append(item)
+    blocks += [
+        _identifier_block(what, items, first_group + len(blocks) + i)
+        for i, (what, items) in enumerate(by_identifier.items())
+    ]
     return tuple(blocks)
 
 
@@ -182,3 +225,9 @@ def _block(run: list[PartRegister], group: int) -> Block:
         group, run[0].needs.function, first, last - first + 1,
         tuple(r.register for r in run), tuple(r.part for r in run),
     )  # fmt: skip
+
+
+def _identifier_block(what: Stretch, items: list[PartRegister], group: int) -> Block:
+    count = max(i.register.end for i in items)
+    registers, parts = tuple(i.register for i in items), tuple(i.part for i in items)
+    return Block(group, what.function, what.first, count, registers, parts)

@@ -131,7 +131,7 @@ def _show_unit(unit: UnitPlan) -> None:
     print(f"    unit {unit.unit:3} every {unit.period_s:g} s: {parts}")
     for block in unit.blocks:
         names = ", ".join(r.name for r in block.registers)
-        print(f"      {block.function} {block.address:#06x}+{block.count}: {names}")
+        print(f"      {block.place}: {names}")
 
 
 def _refusal(load: LineLoad, reply_ms: float) -> str:

@@ -1,4 +1,4 @@
-"""``enpilot edge``: run, check, profiles, scan, simulate."""
+"""``enpilot edge``: run, check, profiles, scan, probe, simulate."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Literal
 import cyclopts
 import msgspec
 
-from edge_agent.profile import load_profile, profile_codes
+from edge_agent.line_options import line_from_options
 from edge_agent.settings import EdgeSettings
-from enpilot.errors import ConfigurationError
 from enpilot.logs import configure_logs
-from enpilot.plant import Line
 from enpilot.settings import load_settings
 
 __all__ = ["app"]
@@ -22,6 +20,8 @@ app.command("edge_agent.check_cli:check", name="check")
 app.command("edge_agent.outbox_cli:app", name="outbox")
 app.command("edge_agent.diagnosis:diagnose", name="diagnose")
 app.command("edge_agent.simulator.cli:app", name="simulate")
+app.command("edge_agent.inspect_cli:profiles", name="profiles")
+app.command("edge_agent.inspect_cli:probe", name="probe")
 
 
 @app.command
@@ -77,51 +77,7 @@ def scan(
     """
     from edge_agent.scan import scan_now
 
-    line = _line_to_scan(host, serial, rtu, baud, parity, stop_bits, timeout_s)
+    line = line_from_options(host, serial, rtu, baud, parity, stop_bits, timeout_s)
     found = scan_now(line, units, address, show=None if json else print)
     if json:
         print(msgspec.json.encode(found).decode())
-
-
-def _line_to_scan(
-    host: str | None,
-    serial: str | None,
-    rtu: bool,
-    baud: int,
-    parity: str,
-    stop_bits: int,
-    timeout_s: float,
-) -> Line:
-    if (host is None) == (serial is None):
-        raise ConfigurationError("say where: HOST[:PORT], or --serial and a serial port")
-    described: dict[str, object] = {"code": "scan", "agent": "scan", "timeout_s": timeout_s}
-    if serial is not None:
-        described |= {
-            "kind": "serial", "serial_port": serial, "baud": baud, "parity": parity,
-            "stop_bits": stop_bits,
-        }  # fmt: skip
-    else:
-        name, _, port = (host or "").rpartition(":") if ":" in (host or "") else (host, "", "502")
-        described |= {
-            "kind": "rtu_over_tcp" if rtu else "modbus_tcp", "host": name,
-            "port": int(port) if port and port.isdecimal() else port,
-        }  # fmt: skip
-    try:
-        return msgspec.convert(described, Line)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"cannot scan {host or serial}: {error}") from error
-
-
-@app.command
-def profiles(code: str | None = None) -> None:
-    """List the shipped meter profiles, or show one."""
-    if code is None:
-        for name in profile_codes():
-            profile = load_profile(name)
-            print(f"{name:26} {profile.maker} {', '.join(profile.models)}")
-        return
-    profile = load_profile(code)
-    print(f"{profile.code}: {profile.maker} {', '.join(profile.models)}")
-    print(f"source: {profile.source} ({'verified' if profile.verified else 'not verified'})")
-    for r in profile.register:
-        print(f"  {r.function:7} {r.address:#06x} {r.type:8} {r.name:24} x {r.scale} {r.unit}")

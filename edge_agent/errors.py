@@ -45,11 +45,21 @@ class ReadError(RetryableError):
     quality
         What to store for its series instead of numbers.
     exception_code
-        Of the reply, if there was one: 2 is "illegal data address" (Modbus Application Protocol
-        1.1b3, section 7).
+        Of a Modbus reply, if there was one: 2 is "illegal data address" (Modbus Application
+        Protocol 1.1b3, section 7).
+    absent
+        Whether a meter of another protocol says that it does not have what was asked for.
     """
 
-    def __init__(self, quality: Quality, sentence: str, exception_code: int | None = None) -> None:
+    def __init__(
+        self,
+        quality: Quality,
+        sentence: str,
+        exception_code: int | None = None,
+        *,
+        absent: bool = False,
+    ) -> None:
         super().__init__(sentence)
         self.quality = quality
         self.exception_code = exception_code
+        self.absent = absent

@@ -10,10 +10,7 @@ from enpilot.plant import Line
 
 __all__ = ["LineLoad", "line_loads"]
 
-# MODBUS over Serial Line 1.02: request of 8 bytes, reply of 5 more than its registers; a byte is
-# eleven bits with start, parity and stop.
-_REQUEST_BYTES: Final = 8
-_REPLY_BYTES: Final = 5
+# MODBUS over Serial Line 1.02: a byte is eleven bits with start, parity and stop.
 _CHARACTER_BITS: Final = 11
 _SILENT_CHARACTERS: Final = 3.5
 _FIXED_ABOVE_BAUD: Final = 19_200
@@ -59,7 +56,7 @@ def line_loads(plan: ReadPlan, reply_s: float) -> list[LineLoad]:
 
 
 def _load(line: Line, units: tuple[UnitPlan, ...], reply_s: float) -> LineLoad:
-    scans = [(sum(_request_s(line, b.count, reply_s) for b in u.blocks), u) for u in units]
+    scans = [(sum(_request_s(line, b.serial_bytes, reply_s) for b in u.blocks), u) for u in units]
     by_period: dict[float, float] = {}
     for scan_s, unit in scans:
         by_period[unit.period_s] = by_period.get(unit.period_s, 0.0) + scan_s
@@ -77,13 +74,12 @@ def _load(line: Line, units: tuple[UnitPlan, ...], reply_s: float) -> LineLoad:
     )
 
 
-def _request_s(line: Line, registers: int, reply_s: float) -> float:
+def _request_s(line: Line, characters: int, reply_s: float) -> float:
     if line.kind != "serial":
         return reply_s + (line.pause_s or 0.0)
     character_s = _CHARACTER_BITS / line.baud
     silence_s = (
         _FIXED_SILENCE_S if line.baud > _FIXED_ABOVE_BAUD else _SILENT_CHARACTERS * character_s
     )
-    characters = _REQUEST_BYTES + _REPLY_BYTES + 2 * registers
     pause_s = silence_s if line.pause_s is None else line.pause_s
     return characters * character_s + 2 * silence_s + pause_s + reply_s

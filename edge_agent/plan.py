@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.blocks import Block, BlockLimits, PartRegister, Stretch, cover
+from edge_agent.data_items import DataItem
 from edge_agent.errors import ProfileError, WiringError
 from edge_agent.learned import LearnedLimits
-from edge_agent.profile import Profile, load_profile
+from edge_agent.lines.exchange import UnitAddress
+from edge_agent.profile import Profile, ProfileRegister, load_profile
 from enpilot import __version__
 from enpilot.plant import Device, Line, Plant
 from enpilot.wire import (
@@ -48,7 +50,7 @@ class UnitPlan:
     refused so far; each has a block of its own.
     """
 
-    unit: int
+    unit: UnitAddress
     period_s: float
     timeout_s: float
     parts: tuple[UnitPart, ...]
@@ -159,6 +161,7 @@ def _parts(
     """Return the parts of each polled unit of an agent, by the code of its device."""
     point_of = _points(plant, now)
     lines = {line.code for line in plant.line if line.agent == agent}
+    by_code = {d.code: d for d in plant.device}
     units = {d.code for d in plant.device if d.line in lines}
     profiles: dict[str, Profile] = {}
     parts: dict[str, list[UnitPart]] = {}
@@ -183,6 +186,7 @@ def _parts(
             continue
         part = UnitPart(device, point_of[device.code], profiles[device.profile])
         errors += _part_errors(part, i)
+        errors += _protocol_errors(part, by_code[whole], i)
         parts.setdefault(whole, []).append(part)
     if errors:
         raise WiringError(f"{file}: " + "; ".join(errors))
@@ -190,20 +194,40 @@ def _parts(
 
 
 def _part_errors(part: UnitPart, i: int) -> list[str]:
-    has = {r.quantity for r in part.profile.register}
+    has = {r.quantity for r in part.profile.values}
     named = {*part.device.quantity_period_s, *(part.device.only or ())}
     errors = [
         f"profile {part.profile.code!r} has no {quantity} (it has: {', '.join(sorted(has))}) - at "
         f"`$.device[{i}]`"
         for quantity in sorted(named - has)
     ]
-    end = max(r.end for r in part.profile.register) + part.device.address_offset
+    end = max((r.end for r in part.profile.register), default=0) + part.device.address_offset
     if end > _ADDRESSES:
         errors.append(
             f"`address_offset` {part.device.address_offset} puts registers of profile "
             f"{part.profile.code!r} beyond the last address 0xffff - at `$.device[{i}]`"
         )
     return errors
+
+
+_ADDRESS_DIGITS = {"dlt645": 12, "cjt188": 14}
+
+
+def _protocol_errors(part: UnitPart, whole: Device, i: int) -> list[str]:
+    """Return what is wrong if the device is not asked the way that its profile speaks."""
+    profile, address = part.profile, whole.meter_address
+    digits = _ADDRESS_DIGITS.get(profile.protocol)
+    if digits is None:
+        wrong = "Modbus: it is asked by a `unit`" if address is not None else None
+    elif address is None or len(address) != digits:
+        wrong = f"{profile.protocol}: it is asked by a `meter_address` of {digits} digits"
+    elif part.device is not whole:
+        wrong = f"{profile.protocol}: such a meter has no parts, drop `part_of`"
+    else:
+        wrong = None
+    if wrong is None:
+        return []
+    return [f"profile {profile.code!r} is of {wrong} - at `$.device[{i}]`"]
 
 
 def _plan_unit(
@@ -231,7 +255,8 @@ def _plan_unit(
         blocks = cover(registers, limits, first_group)
         first_group += len(blocks)
         timeout_s = line.timeout_s if device.timeout_s is None else device.timeout_s
-        unit = device.unit or 0
+        unit = device.unit_address
+        assert unit is not None  # or the device would not be polled
         plans.append(UnitPlan(unit, period_s, timeout_s, parts, blocks, refused.values))
     return plans
 
@@ -239,19 +264,23 @@ def _plan_unit(
 def _wanted(
     part: UnitPart, number: int, refused: Iterable[Stretch]
 ) -> Iterable[tuple[float, PartRegister]]:
-    for register in part.profile.register:
+    for register in part.profile.values:
         if part.device.only is not None and register.quantity not in part.device.only:
             continue
-        offset = part.device.address_offset
-        factor = register.scale_register
-        moved = msgspec.structs.replace(
-            register,
-            address=register.address + offset,
-            scale_register=None if factor is None else factor + offset,
-        )
-        item = PartRegister(moved, number)
+        item = PartRegister(_moved(register, part.device.address_offset), number)
         period_s = part.device.quantity_period_s.get(register.quantity, part.device.period_s)
         yield max(period_s, _REFUSED_PERIOD_S) if item.needs in refused else period_s, item
+
+
+def _moved(value: ProfileRegister | DataItem, offset: int) -> ProfileRegister | DataItem:
+    if isinstance(value, DataItem):
+        return value
+    factor = value.scale_register
+    return msgspec.structs.replace(
+        value,
+        address=value.address + offset,
+        scale_register=None if factor is None else factor + offset,
+    )
 
 
 def _points(plant: Plant, now: dt.datetime) -> dict[str, str]:

@@ -20,8 +20,9 @@ import structlog
 from edge_agent.address_search import REFUSING, Culprits, find_culprits
 from edge_agent.blocks import Block, Stretch
 from edge_agent.clock import Clock
-from edge_agent.decode import BlockDecoder, compile_decoder
+from edge_agent.decode import BlockDecoder
 from edge_agent.errors import ReadError
+from edge_agent.lines.exchange import UnitAddress
 from edge_agent.plan import UnitPlan
 from edge_agent.reply_timeout import ReplyTimeout
 from enpilot.wire import Quality, QualityFlag
@@ -44,8 +45,10 @@ _SEARCH_AGAIN_S: Final = 3600.0
 class BlockReader(Protocol):
     """What a poller needs of a line."""
 
-    def read(self, unit: int, block: Block, timeout_s: float) -> Awaitable[bytes]:
-        """Return the bytes of a block's registers, or raise `ReadError`."""
+    def read(
+        self, unit: UnitAddress, block: Block, timeout_s: float, *, retry: bool
+    ) -> Awaitable[bytes]:
+        """Return the bytes of a block, or raise `ReadError`; at once if it may not retry."""
 
 
 @dataclass(slots=True)
@@ -133,7 +136,7 @@ class LinePoller:
         deliver: Callable[[Sample], None],
         refused: Callable[[UnitPlan, Culprits], None] | None = None,
         given: Callable[[UnitPlan, Stretch], None] | None = None,
-        known: dict[int, UnitState] | None = None,
+        known: dict[UnitAddress, UnitState] | None = None,
     ) -> None:
         self._line = line
         self._clock = clock
@@ -141,7 +144,7 @@ class LinePoller:
         self._refused = refused
         self._given = given
         now = clock.now_us()
-        self._units: dict[int, UnitState] = {}
+        self._units: dict[UnitAddress, UnitState] = {}
         jobs = []
         for order, plan in enumerate(units):
             before = (known or {}).get(plan.unit)
@@ -149,7 +152,7 @@ class LinePoller:
                 plan.unit, before or UnitState(ReplyTimeout(plan.timeout_s))
             )
             period_us = round(plan.period_s * 1e6)
-            blocks = [(b, compile_decoder(b.registers, b.address)) for b in plan.blocks]
+            blocks = [(b, b.decoder()) for b in plan.blocks]
             due_us = _next_due(now, period_us)
             jobs.append((due_us, order, _Job(plan, unit, period_us, blocks, due_us)))
         heapq.heapify(jobs)
@@ -165,7 +168,7 @@ class LinePoller:
         return sum(unit.failures > 0 for unit in self._units.values())
 
     @property
-    def units(self) -> dict[int, UnitState]:
+    def units(self) -> dict[UnitAddress, UnitState]:
         """How the units are, by their address."""
         return self._units
 
@@ -227,7 +230,8 @@ class LinePoller:
         for i, (block, decoder) in enumerate(job.blocks):
             asked_s = time.monotonic()
             try:
-                data = await self._line.read(unit, block, timeout_s)
+                # Asking a silent unit costs its line one timeout a pause, whatever the retries.
+                data = await self._line.read(unit, block, timeout_s, retry=not job.unit.failures)
             except ReadError as error:
                 read_us = self._clock.now_us()
                 if error.quality == Quality.NO_RESPONSE:
@@ -240,6 +244,9 @@ class LinePoller:
                 self._hand_over_nothing(block, scheduled_us, read_us, error.quality)
                 if error.exception_code in REFUSING:
                     await self._search(job, block, timeout_s)
+                elif error.absent and self._refused is not None:
+                    # A meter that names its data says just what it lacks: nothing to search for.
+                    self._refused(job.plan, Culprits(values=block.runs))
                 continue
             job.unit.timeout.answered(time.monotonic() - asked_s)
             self._hand_over(block, decoder, scheduled_us, self._clock.now_us(), data)
@@ -283,7 +290,7 @@ class LinePoller:
         def ask(stretch: Stretch) -> Awaitable[bytes]:
             count = stretch.last - stretch.first + 1
             part = Block(block.group, stretch.function, stretch.first, count, ())
-            return self._line.read(job.plan.unit, part, timeout_s)
+            return self._line.read(job.plan.unit, part, timeout_s, retry=True)
 
         with suppress(ReadError):
             found = await find_culprits(block, ask)

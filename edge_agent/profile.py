@@ -10,12 +10,13 @@ import tomllib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from edge_agent._profile_errors import checked_profile
+from edge_agent.data_items import DataItem, MeterProtocol, checked_meter_profile
 from edge_agent.decode import RAW_TYPE, WIDTH, RegisterType
 from edge_agent.errors import ProfileError
 from enpilot.wire.messages import CounterKind, RawType
@@ -112,7 +113,11 @@ class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A meter family.
 
     ``max_gap`` unused registers may be read along to save a request, but none in a ``forbidden``
-    range (first and last address).
+    range (first and last address). ``base`` has been added to the registers' addresses when a
+    profile is loaded.
+
+    A meter of another ``protocol`` than Modbus has ``item`` instead of ``register``, and one of
+    CJ/T 188 a ``meter_type``: the byte before its address, such as 0x10 for cold water.
     """
 
     code: str
@@ -122,9 +127,18 @@ class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     verified: bool
     max_registers_per_request: Annotated[int, Meta(ge=1, le=125)] = 125
     max_gap: Annotated[int, Meta(ge=0, le=124)] = 16
+    base: Annotated[int, Meta(ge=-65535, le=65535)] = 0
     forbidden: list[tuple[_Address, _Address]] = []
     note: str | None = None
-    register: Annotated[list[ProfileRegister], Meta(min_length=1)]
+    protocol: Literal["modbus", "dlt645", "cjt188"] = "modbus"
+    meter_type: Annotated[int, Meta(ge=0, le=255)] | None = None
+    register: list[ProfileRegister] = []
+    item: list[DataItem] = []
+
+    @property
+    def values(self) -> list[ProfileRegister] | list[DataItem]:
+        """What the meter gives, by whatever protocol."""
+        return self.register or self.item
 
 
 def profile_codes() -> list[str]:
@@ -169,7 +183,10 @@ def load_profile(code: str, folder: Path | None = None) -> Profile:
         raise ProfileError(f"{file}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"{file}: {error}") from error
-    profile, mistakes = checked_profile(written, Profile, ProfileRegister)
+    if written.get("protocol") in get_args(MeterProtocol):
+        profile, mistakes = checked_meter_profile(written, Profile)
+    else:
+        profile, mistakes = checked_profile(written, Profile, ProfileRegister)
     if profile is None or mistakes:
         raise ProfileError(f"{file}: " + "; ".join(mistakes))
     return profile

@@ -46,7 +46,10 @@ def _quantity(code: str, unit: str, *, cumulative: bool, **others: str) -> Quant
 
 
 # Keyword arguments cannot spell these units.
-_SPELLING = {"m3_per_h": "m3/h", "t_per_h": "t/h", "kg_per_h": "kg/h", "l_per_h": "L/h"}
+_SPELLING = {
+    "m3_per_h": "m3/h", "t_per_h": "t/h", "kg_per_h": "kg/h", "l_per_h": "L/h", "gj_per_h": "GJ/h",
+    "percent": "%",
+}  # fmt: skip
 
 QUANTITIES: MappingProxyType[str, Quantity] = MappingProxyType(
     {
@@ -63,10 +66,20 @@ QUANTITIES: MappingProxyType[str, Quantity] = MappingProxyType(
             _quantity("active_power", "kW", cumulative=False, W="1/1000", MW="1000"),
             _quantity("reactive_power", "kvar", cumulative=False, var="1/1000", Mvar="1000"),
             _quantity("apparent_power", "kVA", cumulative=False, VA="1/1000", MVA="1000"),
-            _quantity("power_factor", "1", cumulative=False),
+            _quantity("power_factor", "1", cumulative=False, percent="1/100"),
             _quantity("voltage", "V", cumulative=False, kV="1000"),
             _quantity("current", "A", cumulative=False, mA="1/1000", kA="1000"),
             _quantity("frequency", "Hz", cumulative=False),
+            _quantity("voltage_thd", "%", cumulative=False),
+            _quantity("current_thd", "%", cumulative=False),
+            _quantity("voltage_unbalance", "%", cumulative=False),
+            _quantity("current_unbalance", "%", cumulative=False),
+            # Highest mean over the meter's demand period, as the meter keeps it.
+            _quantity("maximum_demand", "kW", cumulative=False, W="1/1000", MW="1000"),
+            # What a meter has been told about its transformers.
+            _quantity("transformer_ratio", "1", cumulative=False),
+            _quantity("thermal_power", "kW", cumulative=False, W="1/1000", gj_per_h="2500/9"),
+            _quantity("flow_velocity", "m/s", cumulative=False),
             _quantity("mass_flow", "t/h", cumulative=False, kg_per_h="1/1000"),
             _quantity("volume_flow", "m3/h", cumulative=False, l_per_h="1/1000"),
             _quantity("temperature", "degC", cumulative=False),

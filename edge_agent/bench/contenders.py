@@ -14,6 +14,7 @@ import msgspec
 from pymodbus.client import AsyncModbusTcpClient
 
 from edge_agent.agent import Agent
+from edge_agent.blocks import needed
 from edge_agent.plan import ReadPlan, plan_for_agent
 from edge_agent.settings import EdgeSettings, UplinkSettings
 from enpilot.plant import load_plant
@@ -137,13 +138,16 @@ async def _plain(contest: Contest, plan: ReadPlan) -> Measured:
                 due_s = (time.time() // units[0].period_s + 1) * units[0].period_s
                 await asyncio.sleep(due_s - time.time())
             for unit in units:
+                assert isinstance(unit.unit, int)  # the bench's plant is all Modbus
                 for block in unit.blocks:
                     if contest.contender == "blocks":
                         await read(client, unit.unit, block.address, block.count)
                         meter.values += len(block.registers)
                         continue
                     for register in block.registers:
-                        await read(client, unit.unit, register.address, register.width)
+                        wanted = needed(register)
+                        count = wanted.last - wanted.first + 1
+                        await read(client, unit.unit, wanted.first, count)
                         meter.values += 1
 
     tasks = [asyncio.create_task(serve(i)) for i in range(len(plan.lines))]

@@ -9,12 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
 from edge_agent.errors import ReadError
-from edge_agent.lines.exchange import BadFrameError, ExceptionReplyError, Exchange, RegisterBlock
+from edge_agent.lines.exchange import (
+    BadFrameError,
+    ExceptionReplyError,
+    Exchange,
+    MeterRefusalError,
+    RegisterBlock,
+    UnitAddress,
+)
 from edge_agent.lines.links import Link
 from enpilot.wire import Quality
 
@@ -27,6 +34,7 @@ _ACKNOWLEDGED, _BUSY = 0x05, 0x06
 _NO_PATH, _NO_ANSWER = 0x0A, 0x0B
 _CLOSE_AFTER_IDLE_S: Final = 0.2
 _MAX_EXCHANGES: Final = 4096
+_Key: TypeAlias = tuple[UnitAddress, str, int, int]
 
 
 @dataclass(slots=True)
@@ -86,9 +94,9 @@ class FieldLine:
         self,
         code: str,
         link: Link,
-        exchanges: Callable[[int, RegisterBlock], Exchange],
+        exchanges: Callable[[UnitAddress, RegisterBlock], Exchange],
         timing: LineTiming,
-        unit_timing: dict[int, tuple[float, int]] | None = None,
+        unit_timing: dict[UnitAddress, tuple[float, int]] | None = None,
     ) -> None:
         self.code = code
         self.counts = LineCounts()
@@ -96,14 +104,14 @@ class FieldLine:
         self._make = exchanges
         self._timing = timing
         self._unit_timing = unit_timing or {}
-        self._exchanges: dict[tuple[int, str, int, int], Exchange] = {}
+        self._exchanges: dict[_Key, Exchange] = {}
         self._turn = asyncio.Lock()
         self._exchange: Exchange | None = None
         self._reply: asyncio.Future[bytes] | None = None
         self._deadline_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_until_s = 0.0
-        self._missing: tuple[tuple[int, str, int, int], float] | None = None
+        self._missing: tuple[_Key, float] | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._opened = False
         self._down = False
@@ -120,17 +128,26 @@ class FieldLine:
         """Whether its link is open."""
         return self._link.is_open
 
-    async def read(self, unit: int, block: RegisterBlock, timeout_s: float | None = None) -> bytes:
-        """Return the registers of a block as they came: two bytes each, the high one first.
+    async def read(
+        self,
+        unit: UnitAddress,
+        block: RegisterBlock,
+        timeout_s: float | None = None,
+        *,
+        retry: bool = True,
+    ) -> bytes:
+        """Return a block as it came: of registers two bytes each, the high one first.
 
         Parameters
         ----------
         unit
-            Address of the unit on the line.
+            Address of the unit on the line; text for meters of DL/T 645 and CJ/T 188.
         block
             What to read.
         timeout_s
             How long to wait for the reply [s]; left out, the unit's or the line's timeout.
+        retry
+            Whether the unit's or the line's retries hold; not for one that is known to be silent.
 
         Raises
         ------
@@ -146,19 +163,18 @@ class FieldLine:
                 try:
                     return await self._ask(unit, block, wait_s)
                 except ReadError as error:
-                    passing = error.exception_code in (None, _ACKNOWLEDGED, _BUSY)
-                    if retries <= 0 or not passing:
+                    if not retry or retries <= 0 or not _may_pass(error):
                         raise
                     retries -= 1
 
-    async def _ask(self, unit: int, block: RegisterBlock, timeout_s: float) -> bytes:
+    async def _ask(self, unit: UnitAddress, block: RegisterBlock, timeout_s: float) -> bytes:
         key = (unit, block.function, block.address, block.count)
         exchange = self._exchanges.get(key) or self._new_exchange(key, unit, block)
         if not self._link.is_open:
             await self._open(timeout_s)
         loop = asyncio.get_running_loop()
         if self._missing is not None or self._quiet_until_s:
-            await self._wait_for_quiet(key, loop)
+            await self._wait_for_quiet(key, exchange, loop)
         reply: asyncio.Future[bytes] = loop.create_future()
         request = exchange.begin()
         began_s = loop.time()
@@ -175,7 +191,7 @@ class FieldLine:
             return data
         except ExceptionReplyError as error:
             counts.exceptions += 1
-            raise self._refusal(unit, block, error.code) from None
+            raise self._refusal(unit, block, error) from None
         except BadFrameError as error:
             counts.bad_frames += 1
             self._link.forget()
@@ -203,22 +219,24 @@ class FieldLine:
             if self._timing.close_after_read:
                 self._close_when_idle(loop)
 
-    def _new_exchange(
-        self, key: tuple[int, str, int, int], unit: int, block: RegisterBlock
-    ) -> Exchange:
+    def _new_exchange(self, key: _Key, unit: UnitAddress, block: RegisterBlock) -> Exchange:
         if len(self._exchanges) >= _MAX_EXCHANGES:
             self._exchanges.clear()
         exchange = self._exchanges[key] = self._make(unit, block)
         return exchange
 
     async def _wait_for_quiet(
-        self, key: tuple[int, str, int, int], loop: asyncio.AbstractEventLoop
+        self, key: _Key, exchange: Exchange, loop: asyncio.AbstractEventLoop
     ) -> None:
         until_s = self._quiet_until_s
         if self._missing is not None:
             (unit, function, address, count), guard_until_s = self._missing
             # Its late reply would look like the reply to this request.
-            alike = (unit, function, count) == (key[0], key[1], key[3]) and address != key[2]
+            alike = (
+                not exchange.names_block
+                and (unit, function, count) == (key[0], key[1], key[3])
+                and address != key[2]
+            )
             if alike:
                 until_s = max(until_s, guard_until_s)
             if alike or guard_until_s <= loop.time():
@@ -296,7 +314,16 @@ class FieldLine:
         self.counts.bad_frames += 1
         return f"; {len(exchange.rest)} bytes came that are no reply"
 
-    def _refusal(self, unit: int, block: RegisterBlock, code: int) -> ReadError:
+    def _refusal(
+        self, unit: UnitAddress, block: RegisterBlock, error: ExceptionReplyError
+    ) -> ReadError:
+        code = error.code
+        if isinstance(error, MeterRefusalError):
+            return ReadError(
+                Quality.EXCEPTION_REPLY,
+                f"{self._asked(unit, block)}: refused, error byte {code:#04x}",
+                absent=error.absent,
+            )
         # A gateway answers for a unit that is silent behind it.
         silent = code in (_NO_PATH, _NO_ANSWER)
         return ReadError(
@@ -305,10 +332,12 @@ class FieldLine:
             code,
         )
 
-    def _no_response(self, unit: int, block: RegisterBlock, reason: str) -> ReadError:
+    def _no_response(self, unit: UnitAddress, block: RegisterBlock, reason: str) -> ReadError:
         return ReadError(Quality.NO_RESPONSE, f"{self._asked(unit, block)}: {reason}")
 
-    def _asked(self, unit: int, block: RegisterBlock) -> str:
+    def _asked(self, unit: UnitAddress, block: RegisterBlock) -> str:
+        if isinstance(unit, str):
+            return f"line {self.code}, meter {unit}, {block.function} {block.address:08X}"
         return f"line {self.code}, unit {unit}, {block.function} {block.address:#06x}+{block.count}"
 
     def _close_when_idle(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -329,3 +358,10 @@ class FieldLine:
                 timer.cancel()
         self._timer = self._closing = None
         self._link.close()
+
+
+def _may_pass(error: ReadError) -> bool:
+    """Whether the same request may succeed at once: nothing came, or the unit was busy."""
+    if error.exception_code is None:
+        return error.quality == Quality.NO_RESPONSE
+    return error.exception_code in (_ACKNOWLEDGED, _BUSY)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edge_agent.lines.exchange import BadFrameError, ExceptionReplyError, RegisterBlock
+from edge_agent.lines.noise import without_noise
 
 __all__ = ["READ_FUNCTIONS", "RtuExchange", "TcpExchange", "crc16", "request_pdu"]
 
@@ -23,6 +24,7 @@ _MBAP_BYTES: Final = 6  # up to and without the unit
 _MAX_LENGTH: Final = 254  # of the length field: unit, function and 252 bytes
 # A reply has at most 256 bytes; what is older than a few of them is noise.
 _MAX_NOISE: Final = 1024
+_LEAST_REPLY: Final = 5  # of RTU: a refusal
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -71,6 +73,7 @@ class TcpExchange:
     """A request over Modbus TCP; the transaction id tells its reply from stale ones."""
 
     __slots__ = ("_begins", "_head", "_tail", "_transactions", "reply_bytes", "rest", "stale")
+    names_block = True
 
     def __init__(self, unit: int, block: RegisterBlock, transactions: count[int]) -> None:
         pdu = request_pdu(block)
@@ -144,6 +147,7 @@ class RtuExchange:
     """
 
     __slots__ = ("_head", "_noise", "_refusal", "_request", "reply_bytes", "rest", "stale")
+    names_block = False
 
     def __init__(self, unit: int, block: RegisterBlock, noise: tuple[bytes, ...] = ()) -> None:
         pdu = request_pdu(block)
@@ -174,7 +178,7 @@ class RtuExchange:
         if len(data) == end and data.startswith(self._head) and crc16(data) == 0:
             self.rest = b""
             return data[3 : end - 2]
-        for stream in (data, *self._without_noise(data)):
+        for stream in (data, *without_noise(data, self._noise, _LEAST_REPLY)):
             found = self._find(stream)
             if found is not None:
                 self.rest = b""
@@ -183,7 +187,7 @@ class RtuExchange:
         return None
 
     def _find(self, data: bytes) -> bytes | None:
-        for head, length in ((self._head, self.reply_bytes), (self._refusal, 5)):
+        for head, length in ((self._head, self.reply_bytes), (self._refusal, _LEAST_REPLY)):
             start = data.find(head)
             while 0 <= start <= len(data) - length:
                 frame = data[start : start + length]
@@ -195,20 +199,6 @@ class RtuExchange:
                     return frame[3:-2]
                 start = data.find(head, start + 1)
         return None
-
-    def _without_noise(self, data: bytes) -> list[bytes]:
-        """Return the stream without one or all of the heartbeats that may stand in it."""
-        if len(data) <= 5 or not self._noise:
-            return []
-        found = []
-        for noise in self._noise:
-            start = data.find(noise)
-            while start >= 0:
-                found.append(data[:start] + data[start + len(noise) :])
-                start = data.find(noise, start + 1)
-            if found:
-                found.append(data.replace(noise, b""))
-        return found
 
     def is_stale_reply(self, data: bytes) -> bool:
         """Whether bytes are a whole frame of some unit."""

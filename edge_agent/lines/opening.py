@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from edge_agent.lines.dial_in import DialInLink, DialInListener
-from edge_agent.lines.exchange import Exchange, RegisterBlock
+from edge_agent.lines.exchange import Exchange, RegisterBlock, UnitAddress
 from edge_agent.lines.field_line import FieldLine, LineTiming
 from edge_agent.lines.links import Link, SerialLink, TcpLink
+from edge_agent.lines.meter_frames import meter_exchange
 from edge_agent.lines.modbus_frames import RtuExchange, TcpExchange
 from enpilot.plant import Device, Line
 
@@ -62,13 +63,13 @@ def make_line(
         guard_s=0.0 if framed_tcp else max(_LEAST_GUARD_S, line.timeout_s),
         close_after_read=line.close_after_read,
     )
-    own = {
-        d.unit: (
+    own: dict[UnitAddress, tuple[float, int]] = {
+        unit: (
             line.timeout_s if d.timeout_s is None else d.timeout_s,
             line.retries if d.retries is None else d.retries,
         )
         for d in devices
-        if d.line == line.code and d.unit is not None
+        if d.line == line.code and (unit := d.unit_address) is not None
     }
     return FieldLine(line.code, link, _exchanges(framed_tcp, noise), timing, own)
 
@@ -82,11 +83,19 @@ def make_lines(lines: Iterable[Line], devices: Iterable[Device]) -> list[FieldLi
 
 def _exchanges(
     framed_tcp: bool, noise: tuple[bytes, ...]
-) -> Callable[[int, RegisterBlock], Exchange]:
-    if framed_tcp:
-        transactions = count(1)
-        return lambda unit, block: TcpExchange(unit, block, transactions)
-    return lambda unit, block: RtuExchange(unit, block, noise)
+) -> Callable[[UnitAddress, RegisterBlock], Exchange]:
+    transactions = count(1)
+
+    def exchange(unit: UnitAddress, block: RegisterBlock) -> Exchange:
+        if not isinstance(unit, int):
+            if framed_tcp:
+                raise ValueError(f"meter {unit} speaks no Modbus TCP")
+            return meter_exchange(unit, block, noise)
+        if framed_tcp:
+            return TcpExchange(unit, block, transactions)
+        return RtuExchange(unit, block, noise)
+
+    return exchange
 
 
 def _pause_s(line: Line) -> float:

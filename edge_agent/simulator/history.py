@@ -36,7 +36,7 @@ def write_readings(scenario: Scenario, file: Path, since: dt.datetime, until: dt
         If the span begins before the plant does.
     """
     _require_within(scenario, since)
-    units = build_units(scenario)
+    units = [u for u in build_units(scenario) if u.unit.kind != "captured"]  # stand still
     columns = [(u, r.name) for u in units for r in u.profile.register if r.counter is not None]
     lines = 0
     with file.open("w", encoding="utf-8", newline="") as handle:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -16,9 +18,17 @@ from edge_agent.decode import encode
 from edge_agent.profile import Profile, ProfileRegister, load_profile
 from edge_agent.simulator.scenario import Scenario, Unit
 from edge_agent.simulator.steel_load import QUARTER_S, SteelLoad
+from enpilot.quantities import unit_ratio
 
 __all__ = ["SimulatedUnit", "shift_start"]
 
+_PHASES: Final = ("L1", "L2", "L3")
+# What a current transformer divides.
+_TRANSFORMED: Final = frozenset(
+    {"current", "active_power", "reactive_power", "apparent_power", "active_energy"}
+)
+# The load is a symmetrical consumer. Divisors of its energy by channel.
+_ENERGY_SHARES: Final = {"total": 1, "import": 1} | {f"import_{name}": 3 for name in _PHASES}
 _PHASE_VOLTAGE_V: Final = 230.0
 _NOMINAL_HZ: Final = 50.0
 # Synthetic: a boiler that idles at half a tonne an hour and follows the load by half an hour.
@@ -52,7 +62,12 @@ class SimulatedUnit:
             "steam": self._steam,
             "pieces": self._piece_counter,
         }
-        self._show = show[unit.kind]
+        self._show = show.get(unit.kind, _nothing)
+        self._captured: dict[tuple[str, int], int] = {
+            (block.function, block.address + i): word
+            for block in unit.block
+            for i, word in enumerate(block.words)
+        }
 
     def numbers(self, at_s: float) -> dict[str, float]:
         """Return the register numbers [register counts] by ``quantity.channel``."""
@@ -61,40 +76,102 @@ class SimulatedUnit:
 
     def registers(self, at_s: float) -> dict[tuple[str, int], int]:
         """Return the 16-bit words by function and address."""
+        if self._captured:
+            return self._captured
         words: dict[tuple[str, int], int] = {}
         numbers = self.numbers(at_s)
+        exponents = self._exponents(numbers)
         for r in self.profile.register:
-            encoded = encode(numbers[r.name], r.type, r.word_order, r.byte_order)
+            number = numbers[r.name]
+            if r.scale_register is not None:
+                exponent = exponents[r.scale_register]
+                number = round(number * float(Decimal(r.scale).scaleb(-exponent)))
+                words[r.function, r.scale_register] = exponent & 0xFFFF
+            elif r.bits is not None:
+                number = int(number) << r.bits[0]
+            encoded = encode(number, r.type, r.word_order, r.byte_order)
             for offset, word in enumerate(encoded):
-                words[r.function, r.address + offset] = word
+                place = r.function, r.address + offset
+                words[place] = word | (words.get(place, 0) if r.bits is not None else 0)
         return words
+
+    def _exponents(self, numbers: dict[str, float]) -> dict[int, int]:
+        """Return the exponents in the scale registers: the finest that leave no number too big."""
+        exponents: dict[int, int] = {}
+        for r in self.profile.register:
+            if r.scale_register is None:
+                continue
+            low, high = _RANGE[r.type]
+            exponent = Decimal(r.scale).adjusted()
+            value = numbers[r.name] * float(r.scale)
+            while not low <= round(value / 10.0**exponent) <= high:
+                exponent += 1
+            exponents[r.scale_register] = max(exponent, exponents.get(r.scale_register, exponent))
+        return exponents
 
     def _raw(self, register: ProfileRegister, values: dict[str, float]) -> float:
         value = values.get(register.name, 0.0)
         if register.type.startswith("float"):
             return value
         # A meter whose range is too small shows its last number, it does not fall silent.
-        low, high = _RANGE[register.raw_type]
+        low, high = _range(register)
         return min(max(int(value), low), high)
 
     def _electricity(self, at_s: float) -> dict[str, float]:
-        energy = self._load.energy_micro_kwh(at_s)
-        power = self._load.power_kw(at_s)
+        shown = self._electrical_values(at_s)
+        return {r.name: self._electrical_counts(r, at_s, shown) for r in self.profile.register}
+
+    def _electrical_values(self, at_s: float) -> dict[str, float]:
+        """Return what flows through the feeder, in the platform's units, before any transformer."""
+        power_kw = self._load.power_kw(at_s)
         factor = self._load.power_factor(at_s)
-        values: dict[str, float] = {}
-        apparent = power / factor if factor else 0.0
-        for phase, name in enumerate(("L1", "L2", "L3")):
-            volts = _PHASE_VOLTAGE_V + 1.5 * math.sin(at_s / 300 + phase) - apparent / 300
-            amperes = apparent * 1000 / 3 / volts
-            values[f"voltage.{name}"] = volts / 0.1
-            values[f"current.{name}"] = amperes / self.unit.ct_ratio / 0.01
-        values["frequency.total"] = (_NOMINAL_HZ + 0.03 * math.sin(at_s / 97)) / 0.01
-        values["active_power.total"] = power / self.unit.ct_ratio / 0.001
-        values["power_factor.total"] = factor / 0.001
-        # Counts of 0.01 kWh on the meter's side of the transformers, rolling over like the device.
-        counts = self.unit.opening_counts + energy // (10_000 * self.unit.ct_ratio)
-        values["active_energy.total"] = counts % self._modulus("active_energy.total")
+        apparent_kva = power_kw / factor if factor else 0.0
+        reactive_kvar = max(0.0, apparent_kva**2 - power_kw**2) ** 0.5
+        values = {
+            "frequency.total": _NOMINAL_HZ + 0.03 * math.sin(at_s / 97),
+            "transformer_ratio.ct": float(self.unit.ct_ratio),
+            "transformer_ratio.pt": 1.0,
+        }
+        volts = [
+            _PHASE_VOLTAGE_V + 1.5 * math.sin(at_s / 300 + phase) - apparent_kva / 300
+            for phase in range(3)
+        ]
+        for phase, name in enumerate(_PHASES):
+            values[f"voltage.{name}"] = volts[phase]
+            values[f"current.{name}"] = apparent_kva * 1000 / 3 / volts[phase]
+        for a, b in ((0, 1), (1, 2), (2, 0)):
+            # Two sides of a triangle that enclose 120 degrees.
+            square = volts[a] ** 2 + volts[a] * volts[b] + volts[b] ** 2
+            values[f"voltage.{_PHASES[a]}-{_PHASES[b]}"] = square**0.5
+        values["current.total"] = sum(values[f"current.{name}"] for name in _PHASES)
+        for quantity, total in (
+            ("active_power", power_kw), ("apparent_power", apparent_kva),
+            ("reactive_power", reactive_kvar),
+        ):  # fmt: skip
+            values[f"{quantity}.total"] = total
+            values |= {f"{quantity}.{name}": total / 3 for name in _PHASES}
+        values |= {f"power_factor.{name}": factor for name in ("total", *_PHASES)}
         return values
+
+    def _electrical_counts(
+        self, register: ProfileRegister, at_s: float, shown: dict[str, float]
+    ) -> float:
+        """Return what a meter of any profile shows in a register [register counts]."""
+        transformed = register.side == "secondary" and register.quantity in _TRANSFORMED
+        ratio = self.unit.ct_ratio if transformed else 1
+        unit = unit_ratio(register.quantity, register.unit)
+        if register.quantity == "active_energy":
+            share = _ENERGY_SHARES.get(register.channel)
+            if share is None:  # of another direction or tariff
+                return 0.0
+            # Exact, and rolling over like the device.
+            micro_kwh = Fraction(register.scale) * unit * 1_000_000 * ratio * share
+            advanced = self._load.energy_micro_kwh(at_s) / micro_kwh
+            counts = self.unit.opening_counts + advanced
+            whole = counts if register.type.startswith("float") else math.floor(counts)
+            return float(whole % self._modulus(register.name))
+        value = shown.get(register.name, 0.0) / float(unit)
+        return (value - float(register.offset)) / ratio / float(register.scale)
 
     def _steam(self, at_s: float) -> dict[str, float]:
         lagged = at_s - _STEAM_LAG_S
@@ -159,6 +236,24 @@ class _PieceCount:
             start + QUARTER_S, improved=False
         ) - self._load.energy_micro_kwh(start, improved=False)
         return max(0, energy - _IDLE_MICRO_KWH_PER_QUARTER)
+
+
+def _nothing(at_s: float) -> dict[str, float]:
+    del at_s
+    return {}
+
+
+def _range(register: ProfileRegister) -> tuple[int, int]:
+    """Return the lowest and the highest number that a register can show."""
+    if register.bits is not None:
+        return 0, (1 << register.bits[1]) - 1
+    if register.type.startswith(("bcd", "m10k")):
+        most = 10 ** (4 * register.width) - 1
+        return (-most if register.type.startswith("m10k") else 0), most
+    if register.type.startswith("sm"):
+        most = (1 << (16 * register.width - 1)) - 1
+        return -most, most
+    return _RANGE[register.raw_type]
 
 
 def shift_start(at_s: float, starts: list[dt.time], zone: ZoneInfo) -> float:

@@ -1,4 +1,7 @@
-"""What simulated units answer on the wire, faults included: Modbus TCP and RTU, reading only."""
+"""What simulated units answer on the wire, faults included; they can only be read.
+
+Modbus TCP, or Modbus RTU with DL/T 645 and CJ/T 188 meters on the same line.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Final, Literal
 
 from edge_agent.lines.modbus_frames import crc16
 from edge_agent.simulator.faults import Fault
+from edge_agent.simulator.meter_unit import SimulatedMeter, meter_request, request_length
 from edge_agent.simulator.meters import SimulatedUnit
 
 __all__ = ["Responder"]
@@ -37,6 +41,8 @@ class Responder:
         The time that registers show [s since 1970].
     began_s
         When the faults' script began [s since 1970].
+    meters
+        The DL/T 645 and CJ/T 188 meters; they need a line of RTU frames.
     """
 
     def __init__(
@@ -45,8 +51,10 @@ class Responder:
         frames: Literal["tcp", "rtu"],
         now_s: Callable[[], float],
         began_s: float,
+        meters: Iterable[SimulatedMeter] = (),
     ) -> None:
         self._units: Mapping[int, SimulatedUnit] = {u.unit.unit: u for u in units}
+        self._meters = {m.address: m for m in meters}
         self._frames = frames
         self._now_s = now_s
         self._began_s = began_s
@@ -62,6 +70,10 @@ class Responder:
                 length = int.from_bytes(data[4:6], "big") + _MBAP_BYTES
             elif crc16(data[:8]) == 0:
                 length = 8
+            elif self._meters and (found := request_length(data)) is not None:
+                if not found:
+                    break
+                length = found
             else:
                 data = data[1:]  # noise, or the end of a request that is no reading
                 continue
@@ -75,6 +87,8 @@ class Responder:
         """Return what goes out for a request, each with its delay [s]; nothing is silence."""
         self.requests += 1
         is_tcp = self._frames == "tcp"
+        if not is_tcp and len(request) > _REQUEST_BYTES["rtu"]:
+            return self._answer_of_meter(request)
         body = request[_MBAP_BYTES:] if is_tcp else request[:-2]
         transaction = request[:2] if is_tcp else b""
         unit = self._units.get(body[0])
@@ -82,11 +96,33 @@ class Responder:
             if not is_tcp:
                 return []
             return [(0.0, self._frame(transaction, body[0], _refusal(body[1], _NO_ANSWER)))]
-        elapsed_s = self._now_s() - self._began_s
-        faults = [f for f in unit.unit.fault if f.window(elapsed_s) is not None]
+        faults = self._faults_now(unit.unit.fault)
         pdu = self._pdu(unit, body[1:], faults)
+        return self._replies(self._spoil(transaction, body[0], pdu, faults), faults)
+
+    def _answer_of_meter(self, frame: bytes) -> list[Reply]:
+        request = meter_request(frame)
+        meter = self._meters.get(request.address)
+        if meter is None:
+            return []
+        faults = self._faults_now(meter.unit.fault)
+        kinds = {f.kind for f in faults}
+        if "silence" in kinds:
+            return self._replies(None, faults)
+        if "garbage" in kinds:
+            return self._replies(self._garbage(), faults)
+        return self._replies(meter.answer(request, self._now_s(), faults), faults)
+
+    def _faults_now(self, script: Iterable[Fault]) -> list[Fault]:
+        elapsed_s = self._now_s() - self._began_s
+        return [f for f in script if f.window(elapsed_s) is not None]
+
+    def _garbage(self) -> bytes:
+        return self._random.randbytes(self._random.randint(1, 40))
+
+    def _replies(self, frame: bytes | None, faults: list[Fault]) -> list[Reply]:
+        """Return what goes out now; a late reply is kept for the next time."""
         delay_s = sum(f.delay_s for f in faults if f.kind == "delay")
-        frame = self._spoil(transaction, body[0], pdu, faults)
         late, self._late = self._late, []
         if frame is None:
             return late
@@ -122,7 +158,7 @@ class Responder:
         if "silence" in kinds:
             return None
         if "garbage" in kinds:
-            return self._random.randbytes(self._random.randint(1, 40))
+            return self._garbage()
         if "wrong_length" in kinds and pdu[0] in _FUNCTIONS:
             pdu = bytes([pdu[0], pdu[1] - 2]) + pdu[2:-2]
         if "wrong_unit" in kinds:

@@ -16,11 +16,14 @@ from edge_agent.simulator.steel_load import Improvement, SteelLoad
 from enpilot.errors import ConfigurationError
 from enpilot.plant.model import bytes_of
 
-__all__ = ["DialIn", "Scenario", "ScenarioError", "Unit", "load_scenario"]
+__all__ = ["CapturedBlock", "DialIn", "Scenario", "ScenarioError", "Unit", "load_scenario"]
 
 
 class ScenarioError(ConfigurationError):
     """A scenario file that cannot be used; names file and path."""
+
+
+_FAULTS_OF_NUMBERS = frozenset({"rollover", "reset", "glitch", "frozen"})
 
 
 class Label(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -37,15 +40,38 @@ class ImprovementShare(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     basis_points: Annotated[int, Meta(ge=0, le=9999)]
 
 
-class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One unit id: what kind of meter it is and which profile's registers it shows."""
+class CapturedBlock(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Registers as a real meter once showed them: 16-bit words from an address on."""
 
-    unit: Annotated[int, Meta(ge=0, le=255)]
-    kind: Literal["electricity", "steam", "pieces"]
+    function: Literal["holding", "input"] = "holding"
+    address: Annotated[int, Meta(ge=0, le=65535)]
+    words: Annotated[list[Annotated[int, Meta(ge=0, le=65535)]], Meta(min_length=1)]
+
+
+class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One unit id: what kind of meter it is and which profile's registers it shows.
+    A ``captured`` unit shows the words of its blocks, always the same ones. A meter of DL/T 645 or
+    CJ/T 188 has a ``meter_address`` instead of a unit id.
+    """
+
+    unit: Annotated[int, Meta(ge=0, le=255)] = 0
+    meter_address: str | None = None
+    kind: Literal["electricity", "steam", "pieces", "captured", "water"]
     profile: str
     ct_ratio: Annotated[int, Meta(ge=1)] = 1
     opening_counts: Annotated[int, Meta(ge=0)] = 0
+    block: list[CapturedBlock] = []
     fault: list[Fault] = []
+
+    def __post_init__(self) -> None:
+        if (self.kind == "captured") != bool(self.block):
+            raise ValueError('`kind` "captured" and tables `block` go together')
+        if self.kind == "water" and self.meter_address is None:
+            raise ValueError("a `water` meter has a `meter_address`: it speaks CJ/T 188")
+        if self.meter_address is not None:
+            shown = sorted({f.kind for f in self.fault} & _FAULTS_OF_NUMBERS)
+            if shown:
+                raise ValueError(f"a unit with a `meter_address` knows no fault {shown[0]!r}")
 
 
 class DialIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

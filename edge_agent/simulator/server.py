@@ -16,6 +16,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from edge_agent.errors import WiringError
 from edge_agent.simulator.faulty_unit import FaultyUnit
+from edge_agent.simulator.meter_unit import SimulatedMeter
 from edge_agent.simulator.meters import SimulatedUnit
 from edge_agent.simulator.responder import Responder
 from edge_agent.simulator.scenario import Scenario
@@ -28,9 +29,10 @@ _WRITE_FUNCTIONS = frozenset({5, 6, 15, 16, 22, 23})
 
 
 def build_units(scenario: Scenario) -> list[SimulatedUnit]:
-    """Return the units of a scenario, on one common load."""
+    """Return the Modbus units of a scenario, on one common load."""
     load = scenario.load()
-    return [SimulatedUnit(scenario, unit, load) for unit in scenario.unit]
+    modbus = (unit for unit in scenario.unit if unit.meter_address is None)
+    return [SimulatedUnit(scenario, unit, load) for unit in modbus]
 
 
 def sim_device(unit: SimulatedUnit, now_s: Callable[[], float]) -> SimDevice:
@@ -77,9 +79,18 @@ def serve(scenario: Scenario) -> None:
     """
     began_s = time.time()
     load = scenario.load()
-    units = [FaultyUnit(scenario, unit, load, began_s) for unit in scenario.unit]
+    units = [
+        FaultyUnit(scenario, unit, load, began_s)
+        for unit in scenario.unit
+        if unit.meter_address is None
+    ]
+    meters = [
+        SimulatedMeter(scenario, unit, load)
+        for unit in scenario.unit
+        if unit.meter_address is not None
+    ]
     frames: Literal["tcp", "rtu"] = "tcp" if scenario.link == "modbus_tcp" else "rtu"
-    responder = Responder(units, frames, time.time, began_s)
+    responder = Responder(units, frames, time.time, began_s, meters)
 
     async def main() -> None:
         stop = asyncio.Event()

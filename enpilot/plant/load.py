@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
 import tomllib
 import zoneinfo
 from collections import Counter
@@ -19,7 +20,7 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
-from enpilot.plant.model import Dated, Device, Plant
+from enpilot.plant.model import Dated, Device, Line, Plant
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
 __all__ = ["PlantFileError", "load_plant"]
@@ -256,7 +257,7 @@ def _ancestors(code: str, parents: dict[str, set[str]]) -> set[str]:
 
 def _part_errors(part: Device, whole: Device | None, path: str) -> list[str]:
     errors = []
-    if part.line is not None or part.unit is not None or part.profile is None:
+    if part.line is not None or part.unit_address is not None or part.profile is None:
         errors.append(
             f"device {part.code!r} is part of {part.part_of!r}: it has a `profile`, and the `line` "
             f"and `unit` of that one - at `{path}`"
@@ -265,6 +266,38 @@ def _part_errors(part: Device, whole: Device | None, path: str) -> list[str]:
         errors.append(
             f"device {part.code!r} is part of {whole.code!r}, which is not polled on a line itself"
             f" - at `{path}.part_of`"
+        )
+    return errors
+
+
+# DL/T 645: twelve decimal digits; CJ/T 188: the maker's four, which may be hexadecimal, and ten.
+_METER_ADDRESS = re.compile(r"[0-9]{12}|[0-9A-F]{14}")
+
+
+def _meter_errors(device: Device, line: Line | None, path: str) -> list[str]:
+    errors = []
+    if not _METER_ADDRESS.fullmatch(device.meter_address or ""):
+        errors.append(
+            f"device {device.code!r}: a `meter_address` is what is written on the meter, 12 digits "
+            "for DL/T 645 (zeros in front) or 14, with capitals, for CJ/T 188; not "
+            f"{device.meter_address!r} - at `{path}.meter_address`"
+        )
+    if device.unit is not None:
+        errors.append(
+            f"device {device.code!r} has a `unit` (Modbus) and a `meter_address` (DL/T 645, CJ/T "
+            f"188): it answers to one of them - at `{path}`"
+        )
+    if device.address_offset:
+        errors.append(
+            f"device {device.code!r}: a meter with a `meter_address` has no registers to offset - "
+            f"at `{path}.address_offset`"
+        )
+    if line is not None and line.framing == "tcp":
+        remedy = '`frames = "rtu"`' if line.kind == "listen" else '`kind = "rtu_over_tcp"`'
+        errors.append(
+            f"device {device.code!r} speaks DL/T 645 or CJ/T 188, which no Modbus TCP frame "
+            f"carries, and line {line.code!r} has these: if its server passes bytes on as they "
+            f"come (transparent mode), say {remedy} there - at `{path}.line`"
         )
     return errors
 
@@ -316,24 +349,28 @@ def _line_errors(plant: Plant) -> list[str]:
 
 def _wiring_errors(plant: Plant) -> list[str]:
     errors = []
-    taken: dict[tuple[str, int], str] = {}
+    taken: dict[tuple[str, int | str], str] = {}
     by_code = {d.code: d for d in plant.device}
+    lines = {line.code: line for line in plant.line}
     for i, device in enumerate(plant.device):
-        given = (device.line is not None, device.unit is not None, device.profile is not None)
+        address = device.unit_address
+        given = (device.line is not None, address is not None, device.profile is not None)
         if device.part_of is not None:
             errors += _part_errors(device, by_code.get(device.part_of), f"$.device[{i}]")
         elif any(given) and not all(given):
             errors.append(
-                f"device {device.code!r} is polled only with `line`, `unit` and `profile` together"
-                f" - at `$.device[{i}]`"
+                f"device {device.code!r} is polled only with `line`, `unit` (or `meter_address`) "
+                f"and `profile` together - at `$.device[{i}]`"
             )
+        if device.meter_address is not None:
+            errors += _meter_errors(device, lines.get(device.line or ""), f"$.device[{i}]")
         for quantity in {*device.quantity_period_s, *(device.only or ())} - set(QUANTITIES):
             errors.append(f"no quantity {quantity!r} - at `$.device[{i}]`")
-        if device.line is not None and device.unit is not None:
-            other = taken.setdefault((device.line, device.unit), device.code)
+        if device.line is not None and address is not None:
+            other = taken.setdefault((device.line, address), device.code)
             if other != device.code:
                 errors.append(
-                    f"devices {other!r} and {device.code!r} are both unit {device.unit} on line "
+                    f"devices {other!r} and {device.code!r} are both unit {address} on line "
                     f"{device.line!r}; a part of a device says `part_of` instead - at "
                     f"`$.device[{i}].unit`"
                 )

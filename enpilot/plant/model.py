@@ -163,6 +163,9 @@ def bytes_of(text: str) -> bytes:
 class Device(_Strict, kw_only=True):
     """A meter or PLC; with ``line``, ``unit`` and ``profile`` an agent polls it.
 
+    A meter of DL/T 645 or CJ/T 188 has a ``meter_address`` instead of a ``unit``: the digits that
+    are written on it.
+
     A circuit of a multi-circuit meter, or one machine's counters in a shared PLC, is a device that
     is ``part_of`` another: it answers under that one's unit, ``address_offset`` registers further
     on, and both are read with the same requests. ``only`` reads just these quantities,
@@ -177,6 +180,7 @@ class Device(_Strict, kw_only=True):
     simulated: bool = False
     line: Code | None = None
     unit: Annotated[int, Meta(ge=0, le=255)] | None = None
+    meter_address: str | None = None
     profile: str | None = None
     period_s: _PeriodS = 60.0
     quantity_period_s: dict[str, _PeriodS] = {}
@@ -185,6 +189,11 @@ class Device(_Strict, kw_only=True):
     address_offset: Annotated[int, Meta(ge=0, le=65535)] = 0
     timeout_s: Annotated[float, Meta(gt=0, le=60)] | None = None
     retries: _Retries | None = None
+
+    @property
+    def unit_address(self) -> int | str | None:
+        """By what it is asked on its line: its unit, or the address of a meter."""
+        return self.unit if self.meter_address is None else self.meter_address
 
 
 class Point(Dated, kw_only=True):

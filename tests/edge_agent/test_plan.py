@@ -96,8 +96,8 @@ def test_the_acrel_meter_takes_three_requests() -> None:
     blocks = plan_blocks(load_profile("acrel-adl400"), 5)
     assert [(b.group, b.function, b.address, b.count) for b in blocks] == [
         (5, "holding", 0x0000, 2),
-        (6, "holding", 0x0061, 0x0077 - 0x0061 + 1),
-        (7, "holding", 0x016A, 0x017F - 0x016A + 1),
+        (6, "holding", 0x0061, 0x008E - 0x0061 + 1),
+        (7, "holding", 0x0164, 0x017F - 0x0164 + 1),
     ]
 
 
@@ -167,7 +167,7 @@ def test_a_birth_that_can_fit_no_message_is_refused_at_the_start() -> None:
         ('device = "meter-1"', 'device = "meter-1"\nto = 2025-02-01',
          "device 'meter-1' is polled but installed at no point"),
         ('profile = "acrel-adl400"', 'profile = "acrel"',
-         "no profile 'acrel'; shipped are acrel-adl400"),
+         "no profile 'acrel'; shipped are abb-b23"),
         ('profile = "acrel-adl400"', 'profile = "own.toml"', "own.toml: there is no such file"),
         ("line = \"hall\"\nunit = 1\nprofile = \"acrel-adl400\"\n", "",
          "agent 'gw-1' has no device to read - at `$.device`"),

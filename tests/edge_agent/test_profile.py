@@ -23,6 +23,13 @@ ACREL = {
     "frequency.total": (0x0077, "uint16", "0.01", "Hz"),
     "active_power.total": (0x016A, "int32", "0.001", "kW"),
     "power_factor.total": (0x017F, "int16", "0.001", "1"),
+    "active_power.L1": (0x0164, "int32", "0.001", "kW"),
+    "active_power.L2": (0x0166, "int32", "0.001", "kW"),
+    "active_power.L3": (0x0168, "int32", "0.001", "kW"),
+    "reactive_power.total": (0x0172, "int32", "0.001", "kvar"),
+    "apparent_power.total": (0x017A, "int32", "0.001", "kVA"),
+    "transformer_ratio.pt": (0x008D, "uint16", "1", "1"),
+    "transformer_ratio.ct": (0x008E, "uint16", "1", "1"),
 }
 GOOD = """\
 code = "own"
@@ -63,6 +70,8 @@ def test_the_acrel_meter_is_described_as_its_register_list_says() -> None:
     assert {r.name for r in profile.register if r.side == "primary"} == {
         "frequency.total",
         "power_factor.total",
+        "transformer_ratio.pt",
+        "transformer_ratio.ct",
     }
     assert not profile.verified  # nobody has held it against a device
 
@@ -83,6 +92,23 @@ def test_each_shipped_profile_loads_and_says_where_it_is_from(code: str) -> None
     assert profile.code == code
     assert profile.source
     assert plan_blocks(profile, 0)
+
+
+@pytest.mark.parametrize("code", profile_codes())
+def test_what_a_source_does_not_say_is_said(code: str) -> None:
+    """Nobody has held a map against a device yet; a counter without a modulus says why."""
+    profile = load_profile(code)
+    own = profile.source.startswith("layout of our own")
+    assert profile.verified == own
+    assert own or "http" in profile.source or profile.maker == "Acrel"
+    for r in profile.values:
+        said = f"{profile.note or ''} {r.note or ''}"
+        assert r.counter is None or r.modulus or "modulus" in said, r.name
+        if r.quantity == "frequency":
+            assert (r.rated_min, r.rated_max) == (45, 65)
+        if r.quantity == "power_factor":
+            one = 100 if r.unit == "%" else 1
+            assert (r.rated_min, r.rated_max) == (-one, one), r.name
 
 
 def test_a_good_profile_of_one_s_own_loads(tmp_path: Path) -> None:
@@ -133,7 +159,7 @@ def test_a_wrong_profile_names_file_and_register(
 
 
 def test_a_profile_that_is_not_there_lists_what_is(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="no profile 'adl400'; shipped are acrel-adl400, "):
+    with pytest.raises(ProfileError, match="no profile 'adl400'; shipped are abb-b23, acrel-adl"):
         load_profile("adl400")
     with pytest.raises(ProfileError, match=r"x\.toml: there is no such file"):
         load_profile("x.toml", tmp_path)

@@ -87,7 +87,7 @@ def test_a_wrong_setting_is_one_line(
         (["edge", "check", "--bogus", "x"], "Unknown option: --bogus."),
         (["edge", "bogus"], 'Unknown command "bogus".'),
         (["bogus"], "Unknown command 'bogus'."),
-        (["edge", "profiles", "bogus"], "no profile 'bogus'; shipped are acrel-adl400"),
+        (["edge", "profiles", "bogus"], "no profile 'bogus'; shipped are abb-b23"),
         (["edge", "simulate", "run", "/nowhere/x.toml"], "/nowhere/x.toml: there is no such file"),
         (["edge", "check", str(PLANT_FILES / "good.toml"), "--agent", "gw-2"],
          "no agent 'gw-2' (there is: gw-1) - at `$.agent`"),
@@ -154,8 +154,8 @@ def test_checking_a_plant_imports_nothing_that_a_server_needs(tmp_path: Path) ->
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert "LOADED []" in done.stdout
-    assert "agent steel-gw1: 5 requests a scan, 15 series" in done.stdout
-    assert "holding 0x016a+22: active_power.total, power_factor.total" in done.stdout
+    assert "agent steel-gw1: 5 requests a scan, 22 series" in done.stdout
+    assert "holding 0x0164+28: active_power.L1, active_power.L2, " in done.stdout
 
 
 def test_a_lean_install_says_what_a_server_command_needs() -> None:
