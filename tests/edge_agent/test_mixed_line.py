@@ -453,3 +453,18 @@ def test_what_the_plan_costs_a_serial_line_is_reckoned_by_each_protocol_s_frames
     (load,) = line_loads(plan, 0.03)
     assert load.busy > 1
     assert not load.possible
+
+
+@pytest.mark.parametrize(("wrong", "asked"), [("exception", 1), ("bad_crc", 4)])
+async def test_silence_is_retried_and_a_meter_s_refusal_is_not(wrong: str, asked: int) -> None:
+    talking = responder(fault(wrong))
+    device = Device(code="energy", line="hall", meter_address=METER, timeout_s=0.1, retries=3)
+    async with reached("rtu_over_tcp", talking) as keys:
+        connection = make_line(line_of(kind="rtu_over_tcp", **keys), [device])
+        with pytest.raises(ReadError):
+            await connection.read(METER, ENERGY)
+        assert talking.requests == asked
+        with pytest.raises(ReadError):
+            await connection.read(METER, ENERGY, retry=False)
+        assert talking.requests == asked + 1
+        connection.close()
