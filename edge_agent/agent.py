@@ -78,7 +78,8 @@ class Agent:
         self._reading = self._read_by(plan, self._first_clock())
         self._ending: list[Reading] = []
         self._counted = PollCounts()
-        self._outbox.keep_birth(*self._reading.birth)
+        for birth in self._reading.births:
+            self._outbox.keep_birth(*birth)
         self._readings = 0
         self._full = asyncio.Event()
         self._changed = asyncio.Event()
@@ -90,7 +91,7 @@ class Agent:
         self._gives_up = False
         self.moved_s = time.monotonic()
         self._uplink = Uplink(
-            settings.mqtt, settings.uplink, self._outbox, settings.agent, self._reading.birth,
+            settings.mqtt, settings.uplink, self._outbox, settings.agent, self._reading.births,
             self._describe,
         )  # fmt: skip
 
@@ -251,8 +252,9 @@ class Agent:
     async def _go_over(self, plan: ReadPlan, clock: Clock) -> None:
         """Let each line end what is due and begin with the next plan."""
         old, new = self._reading, self._read_by(plan, clock)
-        await asyncio.to_thread(self._outbox.keep_birth, *new.birth)
-        self._uplink.change_birth(new.birth)
+        for birth in new.births:
+            await asyncio.to_thread(self._outbox.keep_birth, *birth)
+        self._uplink.change_births(new.births)
         self._ending.append(old)
         self._reading = new
 
@@ -366,7 +368,7 @@ class Agent:
         lost += sum(r.take_undated_losses() for r in (*self._ending, self._reading))
         self._unstored_dropped = 0
         self._outbox.count_dropped(lost)
-        cost = self._outbox.tidy(self._reading.birth[0])
+        cost = self._outbox.tidy([sha256 for sha256, _ in self._reading.births])
         if cost and not self._gives_up:
             _log.warning(
                 "the outbox is full: the oldest readings give way",

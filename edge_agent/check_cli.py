@@ -10,7 +10,7 @@ import msgspec
 from edge_agent.errors import WiringError
 from edge_agent.line_load import LineLoad, line_loads
 from edge_agent.outbox.forecast import bytes_per_day, hours_of_room
-from edge_agent.plan import ReadPlan, UnitPlan, birth_bytes, plan_for_agent
+from edge_agent.plan import ReadPlan, UnitPlan, birth_bytes, birth_parts, plan_for_agent
 from edge_agent.settings import EdgeSettings
 from enpilot.plant import load_plant
 from enpilot.settings import load_settings
@@ -72,7 +72,7 @@ def _report(
         "agent": agent,
         "requests_per_scan": plan.requests_per_scan,
         "series": sum(len(g.series) for g in plan.birth.groups),
-        "birth_bytes": len(birth_bytes(plan.birth)),
+        "birth_bytes": sum(len(birth_bytes(part)) for part in birth_parts(plan.birth)),
         "readings_per_day": round(readings_per_day),
         "outbox_mb_per_day": round(a_day / 2**20, 2),
         "outbox_bytes_per_reading": round(a_day / readings_per_day, 1),

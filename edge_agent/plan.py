@@ -18,6 +18,7 @@ from edge_agent.profile import Profile, ProfileRegister, load_profile
 from enpilot import __version__
 from enpilot.plant import Device, Line, Plant
 from enpilot.wire import (
+    MAX_INFLATED_BYTES,
     MAX_WIRE_BYTES,
     WIRE_VERSION,
     Birth,
@@ -26,7 +27,7 @@ from enpilot.wire import (
     encode,
 )
 
-__all__ = ["ReadPlan", "UnitPart", "UnitPlan", "birth_bytes", "plan_for_agent"]
+__all__ = ["ReadPlan", "UnitPart", "UnitPlan", "birth_bytes", "birth_parts", "plan_for_agent"]
 
 # A value that the unit has refused is asked for this seldom: perhaps it comes with new firmware.
 _REFUSED_PERIOD_S = 3600.0
@@ -87,17 +88,40 @@ def birth_bytes(birth: Birth) -> bytes:
     Raises
     ------
     WiringError
-        If it does not fit a message even then.
+        If it does not fit a message even then; see `birth_parts`.
     """
     body = encode(birth)
-    if len(body) > MAX_WIRE_BYTES:
+    inflated = len(body)
+    if inflated > MAX_WIRE_BYTES:
         body = encode(birth, compress=True)
-    if len(body) > MAX_WIRE_BYTES:
+    if len(body) > MAX_WIRE_BYTES or inflated > MAX_INFLATED_BYTES:
         raise WiringError(
-            f"agent {birth.agent!r} reads too much for one birth ({len(body)} bytes, at most "
-            f"{MAX_WIRE_BYTES}): give some of its lines to another agent"
+            f"the birth of agent {birth.agent!r} is too long for one message: {len(body):,} bytes, "
+            f"{inflated:,} inflated (at most {MAX_WIRE_BYTES:,} and {MAX_INFLATED_BYTES:,})"
         )
     return body
+
+
+def birth_parts(birth: Birth) -> list[Birth]:
+    """Return a birth as few that each fit a message; a batch quotes the one of its groups.
+
+    Raises
+    ------
+    WiringError
+        If a single group does not fit.
+    """
+    try:
+        birth_bytes(birth)
+    except WiringError:
+        if len(birth.groups) == 1:
+            raise
+        half = len(birth.groups) // 2
+        return [
+            part
+            for groups in (birth.groups[:half], birth.groups[half:])
+            for part in birth_parts(msgspec.structs.replace(birth, groups=groups))
+        ]
+    return [birth]
 
 
 def plan_for_agent(

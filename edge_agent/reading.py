@@ -1,4 +1,4 @@
-"""A read plan at work: its pollers, its lines and the batcher of its birth.
+"""A read plan at work: its pollers, its lines and the batchers of its births.
 
 Another plan follows without losing a scan: each line's poller ends what is due, the next one begins
 with the next period, on the same connection if the line has stayed the same.
@@ -15,7 +15,7 @@ from edge_agent.clock import Clock
 from edge_agent.hold_back import HoldBack
 from edge_agent.lines import FieldLine, make_line
 from edge_agent.lines.dial_in import DialInListener
-from edge_agent.plan import ReadPlan, birth_bytes
+from edge_agent.plan import ReadPlan, birth_bytes, birth_parts
 from edge_agent.poller import LinePoller, PollCounts, Sample
 from edge_agent.settings import EdgeSettings
 from enpilot.plant import Device, Line
@@ -95,13 +95,19 @@ class Reading:
         *,
         dated: bool = True,
     ) -> None:
-        body = birth_bytes(plan.birth)
         self.plan = plan
-        self.birth = (sha256_hex(body), body)
+        self.births: list[tuple[str, bytes]] = []
         self.clock = clock
         self._hooks = hooks
         self._hold_back = None if dated else HoldBack(settings.clock.hold_readings)
-        self._batcher = Batcher(self.birth[0], settings.batch_readings, wide_groups(plan.birth))
+        self._batchers: list[Batcher] = []
+        self._batcher_of: dict[int, Batcher] = {}
+        for part in birth_parts(plan.birth):
+            body = birth_bytes(part)
+            self.births.append((sha256_hex(body), body))
+            batcher = Batcher(self.births[-1][0], settings.batch_readings, wide_groups(part))
+            self._batchers.append(batcher)
+            self._batcher_of |= {g.group: batcher for g in part.groups}
         self._pollers: dict[str, LinePoller] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -166,8 +172,9 @@ class Reading:
         if self._hold_back is not None:
             self._hold_back.take(sample)
             return False
-        self._batcher.add(sample)
-        return self._batcher.full
+        batcher = self._batcher_of[sample.group]
+        batcher.add(sample)
+        return batcher.full
 
     @property
     def held_readings(self) -> int:
@@ -183,7 +190,7 @@ class Reading:
         """Stamp what waits for a date, see `edge_agent.hold_back.HoldBack.release`."""
         if self._hold_back is not None:
             for sample in self._hold_back.release(offset_us):
-                self._batcher.add(sample)
+                self._batcher_of[sample.group].add(sample)
 
     def take_undated_losses(self) -> int:
         """Return how many readings were given up while they waited for a date, since last time."""
@@ -194,4 +201,7 @@ class Reading:
 
     def cut(self) -> FilledBatch | None:
         """Return the oldest samples as a batch, None if there is nothing."""
-        return self._batcher.cut()
+        for batcher in self._batchers:
+            if (batch := batcher.cut()) is not None:
+                return batch
+        return None

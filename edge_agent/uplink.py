@@ -44,8 +44,8 @@ class Uplink:
 
     Parameters
     ----------
-    birth
-        SHA-256 and bytes of the birth in force.
+    births
+        SHA-256 and bytes of the births in force.
     describe
         Fills in what a status message says of the rest of the agent.
     """
@@ -56,7 +56,7 @@ class Uplink:
         settings: UplinkSettings,
         outbox: Outbox,
         agent: str,
-        birth: tuple[str, bytes],
+        births: Sequence[tuple[str, bytes]],
         describe: Callable[[Status], None],
     ) -> None:
         self._mqtt = mqtt
@@ -64,8 +64,8 @@ class Uplink:
         self._settings = settings
         self._outbox = outbox
         self._agent = agent
-        self._birth = birth
-        self._birth_is_new = False
+        self._births = births
+        self._births_are_new = False
         self._describe = describe
         self._since_us = time.time_ns() // 1000
         self._pacing = Pacing(settings)
@@ -91,10 +91,10 @@ class Uplink:
         """Say that `run` is about to be cancelled."""
         self._stopping = True
 
-    def change_birth(self, birth: tuple[str, bytes]) -> None:
-        """Announce another birth from now on; batches that quote earlier ones still go out."""
-        self._birth = birth
-        self._birth_is_new = True
+    def change_births(self, births: Sequence[tuple[str, bytes]]) -> None:
+        """Announce other births from now on; batches that quote earlier ones still go out."""
+        self._births = births
+        self._births_are_new = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -145,9 +145,7 @@ class Uplink:
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         await client.subscribe(topic(self._agent, "receipt"), qos=1)
-        for _, body in await asyncio.to_thread(self._outbox.births, self._birth[0]):
-            await self._publish(client, topic(self._agent, "birth"), body, retain=True)
-        self._birth_is_new = False
+        await self._announce(client)
         self._pacing.begin()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(client))
@@ -179,15 +177,20 @@ class Uplink:
             refused = ((seq, seq) for seq, _ in entry.refused)
             self._pacing.covered(entry.stream, [(1, entry.through), *entry.ahead, *refused])
         if receipt.need:
-            bodies = dict(await asyncio.to_thread(self._outbox.births, self._birth[0]))
-            # The one in force comes last, so that it is the one that the broker keeps.
-            for sha256 in [*(set(receipt.need) - {self._birth[0]}), self._birth[0]]:
-                if sha256 in bodies:
-                    await self._publish(
-                        client, topic(self._agent, "birth"), bodies[sha256], retain=True
-                    )
+            await self._announce(client, set(receipt.need))
             self._pacing.send_again()
         self._wake.set()
+
+    async def _announce(self, client: aiomqtt.Client, needed: set[str] | None = None) -> None:
+        """Publish births: those needed of the quoted ones, and last, for the broker to keep, ours.
+
+        Without ``needed`` all that held batches quote.
+        """
+        self._births_are_new = False
+        current = [sha256 for sha256, _ in self._births]
+        for sha256, body in await asyncio.to_thread(self._outbox.births, current):
+            if needed is None or sha256 in needed or sha256 in current:
+                await self._publish(client, topic(self._agent, "birth"), body, retain=True)
 
     def _tell(self, applied: Applied) -> None:
         self.confirmed_batches += applied.confirmed
@@ -229,11 +232,8 @@ class Uplink:
                 self._storage_refuses(error)
                 await asyncio.sleep(_STORAGE_AGAIN_S)
                 continue
-            if self._birth_is_new:
-                self._birth_is_new = False
-                await self._publish(
-                    client, topic(self._agent, "birth"), self._birth[1], retain=True
-                )
+            if self._births_are_new:
+                await self._announce(client, set())
             self._pacing.sent(
                 ((b.stream, b.seq) for b in batches), sum(not b.live for b in batches)
             )

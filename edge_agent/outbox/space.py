@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -110,7 +111,9 @@ def make_room(db: sqlite3.Connection, file: Path, limits: OutboxLimits, now_us: 
     return cost
 
 
-def forget_confirmed(db: sqlite3.Connection, keep_s: float, birth: str, now_us: int) -> int:
+def forget_confirmed(
+    db: sqlite3.Connection, keep_s: float, births: Collection[str], now_us: int
+) -> int:
     """Delete what was confirmed longer than ``keep_s`` ago [s]; return how many batches.
 
     Of each stream only from its beginning: what is left of it always ends with its last batch, so
@@ -124,7 +127,7 @@ def forget_confirmed(db: sqlite3.Connection, keep_s: float, birth: str, now_us: 
         (limit_us,),
     ).rowcount
     if gone:
-        _forget_births(db, birth)
+        _forget_births(db, births)
     return gone
 
 
@@ -143,10 +146,12 @@ def _used_bytes(db: sqlite3.Connection) -> int:
     return (pages - int(db.execute("PRAGMA freelist_count").fetchone()[0])) * _page_bytes(db)
 
 
-def _forget_births(db: sqlite3.Connection, current: str) -> None:
-    db.execute(
-        "DELETE FROM birth WHERE sha256 <> ? AND sha256 NOT IN (SELECT birth FROM batch)",
-        (current,),
+def _forget_births(db: sqlite3.Connection, current: Collection[str]) -> None:
+    unquoted = db.execute(
+        "SELECT sha256 FROM birth WHERE sha256 NOT IN (SELECT birth FROM batch)"
+    ).fetchall()
+    db.executemany(
+        "DELETE FROM birth WHERE sha256 = ?", [row for row in unquoted if row[0] not in current]
     )
 
 

@@ -132,15 +132,21 @@ class Outbox:
         with self._use() as db:
             db.execute("INSERT OR IGNORE INTO birth VALUES (?, ?)", (sha256, body))
 
-    def births(self, current: str) -> list[tuple[str, bytes]]:
-        """Return the births that held batches quote, and last the current one."""
+    def births(self, current: Sequence[str]) -> list[tuple[str, bytes]]:
+        """Return the births that held batches quote, and last those in force."""
         with self._use() as db:
-            return db.execute(
-                "SELECT sha256, body FROM birth WHERE sha256 = ?1"
-                " OR sha256 IN (SELECT birth FROM batch WHERE state = 'held')"
-                " ORDER BY sha256 = ?1",
-                (current,),
-            ).fetchall()
+            bodies = dict(
+                db.execute(
+                    "SELECT sha256, body FROM birth WHERE sha256 IN"
+                    " (SELECT birth FROM batch WHERE state = 'held')"
+                )
+            )
+            for sha256 in current:
+                bodies.pop(sha256, None)
+                bodies |= db.execute(
+                    "SELECT sha256, body FROM birth WHERE sha256 = ?", (sha256,)
+                ).fetchall()
+            return list(bodies.items())
 
     def append(self, birth: str, body: bytes, readings: int, first_us: int, last_us: int) -> int:
         """Number a batch and commit it; from here on its readings cannot be lost.
@@ -304,10 +310,10 @@ class Outbox:
                 self._young.clear()
             return applied
 
-    def tidy(self, current_birth: str) -> int:
+    def tidy(self, births: Collection[str]) -> int:
         """Forget what was confirmed long ago, give up what is over the limits; return the cost.
 
-        Dead batches that were requeued get new numbers.
+        Dead batches that were requeued get new numbers; ``births`` are those in force.
 
         Returns
         -------
@@ -317,14 +323,20 @@ class Outbox:
         with self._transaction() as db:
             self._seq += renumber(db, "requeued", self.stream, self._seq)
         now_us = time.time_ns() // 1000
-        self.forget_confirmed(self._limits.keep_confirmed_h * 3600, current_birth)
+        self.forget_confirmed(self._limits.keep_confirmed_h * 3600, births)
         with self._use() as db:
             return make_room(db, self._file, self._limits, now_us)
 
-    def forget_confirmed(self, keep_s: float, current_birth: str) -> int:
-        """Delete what was confirmed longer than ``keep_s`` ago [s]; return how many batches."""
+    def forget_confirmed(self, keep_s: float, births: Collection[str]) -> int:
+        """Delete what was confirmed longer than ``keep_s`` ago [s]; return how many batches.
+
+        Parameters
+        ----------
+        births
+            Those in force, which stay.
+        """
         with self._transaction() as db:
-            return forget_confirmed(db, keep_s, current_birth, time.time_ns() // 1000)
+            return forget_confirmed(db, keep_s, births, time.time_ns() // 1000)
 
     def count_dropped(self, readings: int) -> None:
         """Count readings that never got into the outbox."""

@@ -18,7 +18,7 @@ from edge_agent.plan import ReadPlan
 from edge_agent.settings import ClockSettings, EdgeSettings, UplinkSettings
 from enpilot.demo.processes import free_port
 from enpilot.settings import MqttSettings
-from enpilot.wire import Birth, QualityFlag, Status
+from enpilot.wire import Birth, GroupDeclaration, QualityFlag, SeriesDeclaration, Status
 from tests.edge_agent.agent_under_test import lay_out, until
 from tests.edge_agent.modbus_server import MeterUnderTest, serving
 from tests.edge_agent.profiles_for_tests import line, profile, register, unit_plan
@@ -26,7 +26,14 @@ from tests.edge_agent.profiles_for_tests import line, profile, register, unit_pl
 
 def an_agent(port: int, folder: Path, broker_port: int) -> Agent:
     unit = unit_plan(1, 0.02, profile(register(0), register(1)))
-    birth = Birth(v=1, agent="gw-1", software="test", groups=[])
+    series = [
+        SeriesDeclaration(
+            point="p", quantity="status", channel=c, unit="1", raw_type="uint16", register_scale="1"
+        )
+        for c in ("a", "b")
+    ]
+    groups = [GroupDeclaration(group=0, period_s=0.02, series=series)]
+    birth = Birth(v=1, agent="gw-1", software="test", groups=groups)
     settings = EdgeSettings(
         plant=folder / "plant.toml",
         agent="gw-1",

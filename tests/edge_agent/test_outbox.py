@@ -189,9 +189,9 @@ def test_confirmed_batches_stay_for_their_time_and_refused_ones_for_good(file: P
     outbox.keep_birth("cd" * 32, b"newer")
     fill_and_send(outbox, 3)
     outbox.apply_receipt(receipt(outbox.stream, 2, refused=[(1, "shape")]))
-    assert outbox.forget_confirmed(3600, "cd" * 32) == 0
+    assert outbox.forget_confirmed(3600, ["cd" * 32]) == 0
     assert outbox.readings_committed() == 30
-    assert outbox.forget_confirmed(-1, "cd" * 32) == 1
+    assert outbox.forget_confirmed(-1, ["cd" * 32]) == 1
     assert outbox.readings_committed() == 20
     assert [b.seq for b in held(outbox)] == [3]
     outbox.close()
@@ -203,10 +203,10 @@ def test_a_birth_stays_as_long_as_a_batch_quotes_it(file: Path) -> None:
     outbox = opened(file)
     outbox.keep_birth("cd" * 32, b"newer")
     fill_and_send(outbox, 2)
-    assert outbox.births("cd" * 32) == [(BIRTH, b'{"v":1}'), ("cd" * 32, b"newer")]
+    assert outbox.births(["cd" * 32]) == [(BIRTH, b'{"v":1}'), ("cd" * 32, b"newer")]
     outbox.apply_receipt(receipt(outbox.stream, 2))
-    assert outbox.births("cd" * 32) == [("cd" * 32, b"newer")]  # nothing held quotes the other
-    outbox.forget_confirmed(-1, "cd" * 32)
+    assert outbox.births(["cd" * 32]) == [("cd" * 32, b"newer")]  # nothing held quotes the other
+    outbox.forget_confirmed(-1, ["cd" * 32])
     assert outbox._db.execute("SELECT sha256 FROM birth").fetchall() == [("cd" * 32,)]
     outbox.close()
 
@@ -453,7 +453,7 @@ class OutboxAndPlatform(RuleBasedStateMachine):
     @rule()
     def forget_what_a_backup_has(self) -> None:
         if self.backup is None:
-            self.outbox.forget_confirmed(-1, BIRTH)
+            self.outbox.forget_confirmed(-1, [BIRTH])
 
     @rule()
     def start_again(self) -> None:

@@ -121,10 +121,10 @@ def test_what_is_forgotten_is_below_first_where_the_platform_sees_it(file: Path)
     hear(outbox, StreamReceipt(stream=outbox.stream, through=0, ahead=[(6, 10)]))
     outbox._db.execute("UPDATE batch SET confirmed_us = 1 WHERE state = 'confirmed'")
     hear(outbox, StreamReceipt(stream=outbox.stream, through=10), commit_no=2)
-    assert outbox.forget_confirmed(3600, BIRTH) == 0  # 1 to 5 are young, and before them
+    assert outbox.forget_confirmed(3600, [BIRTH]) == 0  # 1 to 5 are young, and before them
     outbox._db.execute("UPDATE batch SET confirmed_us = 1 WHERE seq <= 7")
     outbox._db.execute("UPDATE batch SET confirmed_us = 1 << 62 WHERE seq > 7")
-    assert outbox.forget_confirmed(3600, BIRTH) == 7
+    assert outbox.forget_confirmed(3600, [BIRTH]) == 7
     hear(outbox, StreamReceipt(stream=outbox.stream, through=2), db="restored")
     assert {(b.seq, b.first) for b in outbox.next_held(10)} == {(8, 8), (9, 8), (10, 8)}
     outbox.close()
@@ -215,7 +215,7 @@ def test_a_batch_that_is_passed_over_ten_times_is_set_apart_and_can_be_requeued(
     assert (letter.seq, letter.code, letter.readings, letter.sends) == (1, "unanswered", 10, 11)
     assert requeue_dead_letters(file, "shape") == 0
     assert requeue_dead_letters(file) == 1
-    outbox.tidy(BIRTH)
+    outbox.tidy([BIRTH])
     (again,) = outbox.next_held(10)
     assert (again.seq, again.body) == (13, b"1 of %s" % outbox.stream.encode())
     outbox.close()

@@ -73,7 +73,7 @@ def test_what_is_confirmed_gives_way_first(tmp_path: Path) -> None:
         outbox.apply_receipt(Receipt(v=1, agent="gw-1", db="d", commit_no=1, streams=streams))
     before = outbox.load()
     assert before.batches == 300
-    assert outbox.tidy(BIRTH) == 0  # no reading that waits was given up
+    assert outbox.tidy([BIRTH]) == 0  # no reading that waits was given up
     assert outbox.load() == before
     usage = outbox.usage()
     assert usage.used_bytes <= usage.limit_bytes
@@ -85,7 +85,7 @@ def test_by_thinning_the_oldest_keep_a_value_every_quarter_of_an_hour(tmp_path: 
     file = tmp_path / "o.sqlite"
     outbox = opened(file, SMALL)
     append(outbox, range(2500))
-    cost = outbox.tidy(BIRTH)
+    cost = outbox.tidy([BIRTH])
     usage = outbox.usage()
     assert usage.used_bytes <= usage.limit_bytes
     assert (usage.dropped_readings, usage.thinned_readings) == (0, cost)
@@ -114,7 +114,7 @@ def test_a_batch_that_was_sent_is_never_thinned(tmp_path: Path) -> None:
     append(outbox, range(2500))
     sent = {b.seq: b.body for b in outbox.next_held(40)}
     outbox.note_sent(outbox.next_held(40))
-    outbox.tidy(BIRTH)
+    outbox.tidy([BIRTH])
     left = {b.seq: b.body for b in outbox.next_held(10_000)}
     assert {seq: left[seq] for seq in sent} == sent
     outbox.close()
@@ -124,7 +124,7 @@ def test_by_dropping_the_oldest_go_and_the_gap_is_below_first(tmp_path: Path) ->
     file = tmp_path / "o.sqlite"
     outbox = opened(file, OutboxLimits(max_mb=0.25, keep_free_mb=0, policy="drop_oldest"))
     append(outbox, range(2500))
-    cost = outbox.tidy(BIRTH)
+    cost = outbox.tidy([BIRTH])
     left = [b.seq for b in outbox.next_held(10_000)]
     assert left == list(range(left[0], 2501))
     assert cost == (left[0] - 1) * 2 * BATCH_S == outbox.usage().dropped_readings
@@ -140,7 +140,7 @@ def test_what_waits_too_long_is_dropped_but_a_stream_keeps_its_last_number(tmp_p
     hours = (time.time() - START_US / 1e6) / 3600
     outbox = opened(file, OutboxLimits(max_h=max(hours - 1, 0.001), keep_free_mb=0))
     if hours > 1:
-        cost = outbox.tidy(BIRTH)
+        cost = outbox.tidy([BIRTH])
         assert cost == 30 * 2 * BATCH_S
         (last,) = outbox.next_held(100)
         assert (last.stream, last.seq, last.first) == (old.stream, 30, 30)
@@ -158,7 +158,7 @@ def test_on_a_full_disk_it_makes_room_within_its_file(
     outbox._limits = OutboxLimits(policy="drop_oldest", keep_free_mb=free_mb)
     usage = outbox.usage()
     assert usage.limit_bytes < whole.used_bytes  # not more than the file has
-    outbox.tidy(BIRTH)
+    outbox.tidy([BIRTH])
     assert 0.8 * whole.used_bytes < outbox.usage().used_bytes <= outbox.usage().limit_bytes
     assert outbox.load().batches > 400  # and no more than that was given up
     outbox.close()

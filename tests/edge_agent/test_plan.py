@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_agent.blocks import plan_blocks
 from edge_agent.errors import WiringError
-from edge_agent.plan import birth_bytes, plan_for_agent
+from edge_agent.plan import birth_bytes, birth_parts, plan_for_agent
 from edge_agent.profile import Profile, ProfileRegister, load_profile
 from enpilot.demo.history import DemoFiles
 from enpilot.plant import Plant, load_plant
@@ -155,9 +155,16 @@ def test_a_birth_of_a_large_gateway_fits_a_message() -> None:
     assert decode_birth(body) == birth
 
 
-def test_a_birth_that_can_fit_no_message_is_refused_at_the_start() -> None:
-    with pytest.raises(WiringError, match="give some of its lines to another agent"):
-        birth_bytes(long_birth(6000))
+def test_a_birth_that_is_too_long_comes_in_parts() -> None:
+    birth = long_birth(9000)
+    with pytest.raises(WiringError, match=r"too long for one message: .* inflated"):
+        birth_bytes(birth)
+    parts = birth_parts(birth)
+    assert [g for part in parts for g in part.groups] == birth.groups
+    assert {(part.agent, part.software) for part in parts} == {(birth.agent, birth.software)}
+    for part in parts:
+        assert decode_birth(birth_bytes(part)) == part  # as a receiver takes it
+    assert birth_parts(long_birth(10)) == [long_birth(10)]
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,9 @@ async def going(
     chosen = UplinkSettings(
         window=WINDOW, probe_first_s=PROBE_S, probe_last_s=2.0, silence_warning_s=silence_warning_s
     )
-    uplink = Uplink(mqtt or broker.settings, chosen, outbox, "gw-1", (HASH, BIRTH), lambda _: None)
+    uplink = Uplink(
+        mqtt or broker.settings, chosen, outbox, "gw-1", [(HASH, BIRTH)], lambda _: None
+    )
     async with aiomqtt.Client("127.0.0.1", broker.port) as client:
         await client.subscribe("enpilot/v1/gw-1/+", qos=1)
         platform = Platform(client, outbox)

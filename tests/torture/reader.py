@@ -70,7 +70,7 @@ async def read(order: ReaderOrder) -> None:
         probe_first_s=_PROBE_S, probe_last_s=1.0, backlog_batches_per_s=400, backlog_jitter_s=0.2
     )
     uplink = Uplink(
-        MqttSettings(port=order.port), chosen, outbox, "gw1", (name, body), lambda _: None
+        MqttSettings(port=order.port), chosen, outbox, "gw1", [(name, body)], lambda _: None
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
