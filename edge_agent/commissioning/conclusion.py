@@ -154,11 +154,12 @@ def wiring_findings(
     ratios = Ratios(float(site.installation.ct_ratio), float(site.installation.pt_ratio))
     found: list[Finding] = []
     values = known.values[-1] if known.values else {}
-    shift = shift_findings(values, known.shifted)
+    shift = shift_findings(values, known.shifted, refused=known.refused)
     found += shift
     if not shift:
-        found += phase_findings(values, flow)
-        found += clamp_findings(clamp_a, values, ratios)
+        # Both hold for the moment of the clamp: the load was another one later.
+        found += phase_findings(known.by_clamp or values, flow)
+        found += clamp_findings(clamp_a, known.by_clamp, ratios)
         found += power_findings(known.values, ratios)
         found += _display_findings(known.pairs, ratios)
         s = known.stretch

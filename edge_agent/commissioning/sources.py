@@ -150,7 +150,10 @@ class MeterSource:
             for block in unit.blocks:
                 values |= await self._read_block(placed, unit, block, block, point)
         if not values:
-            raise ReadError(Quality.NO_RESPONSE, f"point {point}: the unit refused every block")
+            raise ReadError(
+                Quality.EXCEPTION_REPLY,
+                f"point {point}: the unit refuses every block of its profile",
+            )
         return Snapshot(now_s, values)
 
     async def _read_block(

@@ -33,6 +33,7 @@ from edge_agent.power_check import PHASES, Measured
 from enpilot.errors import ConfigurationError
 from enpilot.plant import Installation, Names, Plant, Point
 from enpilot.quantities import UnitError
+from enpilot.wire import Quality
 
 __all__ = ["Walk", "WalkClock", "WalkSite"]
 
@@ -115,6 +116,9 @@ class Walk:
             If an answer cannot be used.
         """
         await self._nameplate()
+        if not await self._answers_as_planned():
+            self._close_checks()
+            return self._record()
         await self._display("first")
         await self._readings()
         await self._load_step()
@@ -122,9 +126,31 @@ class Walk:
         await self._display("second")
         await self._frames()
         self._close_checks()
+        return self._record()
+
+    def _record(self) -> Record:
         return make_record(
             self._site, self._source.kind, self._known, self._findings(), self._clock.now_s()
         )
+
+    async def _answers_as_planned(self) -> bool:
+        """Whether the unit gives its registers; if not, see whether it does one further on."""
+        try:
+            await self._read()
+        except ReadError as error:
+            if error.quality != Quality.EXCEPTION_REPLY:
+                raise
+            await self._read_shifted()
+            if not any(self._known.shifted.values()):
+                raise
+            self._known.refused = True
+            return False
+        self._known.refused = False
+        return True
+
+    async def _read_shifted(self) -> None:
+        for by in (1, -1):
+            self._known.shifted[by] = await self._source.read_shifted(self._site.point.code, by)
 
     async def _answer(self, key: str) -> str | None:
         if key in self._known.answers:
@@ -265,16 +291,14 @@ class Walk:
                 await self._clock.sleep(_STEP_SAMPLE_S)
         values = self._known.values[-1]
         if implausible(values) and not self._known.shifted:
-            for by in (1, -1):
-                self._known.shifted[by] = await self._source.read_shifted(
-                    self._site.point.code, by
-                )  # fmt: skip
+            await self._read_shifted()
         if not self._electric:
             return
         flow = await self._answer("flow") or "either"
         if not self._passed("clamp"):
             clamp = await self._clamp(values)
-            values = (await self._read()).values
+            # Read after the clamp: the load may have moved while numbers were typed.
+            self._known.by_clamp = values = (await self._read()).values
             self._keep(checks.check_clamp(clamp, values))
         if not self._passed("signs"):
             self._keep(checks.check_signs(values, flow))
@@ -481,7 +505,9 @@ class Walk:
         for code in ("clamp", "power_sum", "signs", "load_step", "parent_child"):
             if code not in known.checks:
                 lacks = ("不是电能测点。", "The point does not measure electricity.")
-                self._keep(checks.not_done(code, *lacks, applies=False))
+                if known.refused:
+                    lacks = ("表计拒绝按规约读取。", "The meter refuses what the profile reads.")
+                self._keep(checks.not_done(code, *lacks, applies=known.refused))
 
     def _findings(self) -> list[Finding]:
         flow = cast(Flow, self._known.answers.get("flow", "either"))

@@ -341,7 +341,10 @@ def implausible(values: Mapping[str, Measured]) -> list[str]:
 
 
 def shift_findings(
-    as_planned: Mapping[str, Measured], shifted: Mapping[int, Mapping[str, Measured]]
+    as_planned: Mapping[str, Measured],
+    shifted: Mapping[int, Mapping[str, Measured]],
+    *,
+    refused: bool = False,
 ) -> list[Finding]:
     """Return whether the registers make sense one further on or back, but not where they are read.
 
@@ -352,11 +355,15 @@ def shift_findings(
     shifted
         Amounts by how many registers further on they were read; empty when only watching, in
         which case impossible numbers in two quantities are "possible" evidence.
+    refused
+        The unit gives nothing as planned.
     """
-    wrong = implausible(as_planned)
+    wrong = ["all"] if refused else implausible(as_planned)
     if not wrong:
         return []
-    evidence: dict[str, float | str] = {n: as_planned[n].value for n in wrong}
+    evidence: dict[str, float | str] = {
+        n: as_planned[n].value if n in as_planned else "refused" for n in wrong
+    }
     right = [
         by for by, values in shifted.items() if len(values) >= len(wrong) and _makes_sense(values)
     ]

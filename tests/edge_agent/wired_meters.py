@@ -89,23 +89,24 @@ def three_phase_profile(
     exchanged: bool = False,
     energy_unit: str = "kWh",
     side: str = "secondary",
+    padded: bool = False,
 ) -> Path:
     """Write a profile of the test meter: right, or with one of the usual mistakes."""
-    text, address = THREE_PHASE, 0x10
-    for name, unit, scale, kind in _ROWS:
+    text, address = THREE_PHASE, 0x10 - padded
+    before, after = (("status.before", "1", "1", "uint16"), ("status.after", "1", "1", "uint16"))
+    for name, unit, scale, kind in [before, *_ROWS, after] if padded else _ROWS:
         if exchanged and name in ("active_power.total", "reactive_power.total"):
             name = {"a": "reactive_power.total", "r": "active_power.total"}[name[0]]
             unit = {"kW": "kvar", "kvar": "kW"}[unit]
         quantity, channel = name.split(".")
         if quantity == "active_energy":
             unit = energy_unit
-        own_side = (
-            side if quantity in ("current", "voltage") or "energy" in quantity else "secondary"
-        )
+        behind = quantity not in ("frequency", "power_factor", "status")
+        own_side = side if quantity in ("current", "voltage", "active_energy") else "secondary"
         text += (
             f'[[register]]\naddress = {address + shift}\ntype = "{kind}"\n'
             f'quantity = "{quantity}"\nchannel = "{channel}"\nunit = "{unit}"\nscale = "{scale}"\n'
-            f'side = "{own_side if quantity not in ("frequency", "power_factor") else "primary"}"\n'
+            f'side = "{own_side if behind else "primary"}"\n'
         )
         if quantity == "active_energy":
             text += 'counter = "lifetime"\n'
