@@ -40,6 +40,8 @@ class Stretch(msgspec.Struct, kw_only=True):
         How long and how often it was looked at.
     turned
         Whether the rate changed its direction, so that the two cannot be compared.
+    max_gap_s
+        Between two looks [s].
     """
 
     advance: float = 0.0
@@ -49,12 +51,13 @@ class Stretch(msgspec.Struct, kw_only=True):
     samples: int = 0
     turned: bool = False
     last: tuple[float, float, float] | None = None
+    max_gap_s: float = _MAX_GAP_S
 
     def add(self, at_s: float, level: Measured, rate_per_h: float) -> bool:
         """Add one look; returns False, and changes nothing, if there is a gap before it."""
         if self.last is not None:
             last_s, last_level, last_rate = self.last
-            if not 0 < at_s - last_s <= _MAX_GAP_S or level.value < last_level:
+            if not 0 < at_s - last_s <= self.max_gap_s or level.value < last_level:
                 return False
             self.advance += level.value - last_level
             self.integral += (abs(last_rate) + abs(rate_per_h)) / 2 * (at_s - last_s) / 3600
