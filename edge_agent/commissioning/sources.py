@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -65,6 +66,9 @@ class ReadingSource(Protocol):
 
     async def read(self, point: str, at_s: float | None = None) -> Snapshot:
         """Return what a point shows now, or showed at an instant; raises `ReadError`."""
+
+    async def read_many(self, points: Sequence[str]) -> dict[str, Snapshot]:
+        """Return what points show now, as far as they answer."""
 
     async def read_shifted(self, point: str, by: int) -> dict[str, Measured]:
         """Return what the profile would show ``by`` registers further on; empty if unknown."""
@@ -156,6 +160,14 @@ class MeterSource:
             )
         return Snapshot(now_s, values)
 
+    async def read_many(self, points: Sequence[str]) -> dict[str, Snapshot]:
+        """Return what points' meters show now, as far as they answer."""
+        found = {}
+        for point in points:
+            with contextlib.suppress(ReadError):
+                found[point] = await self.read(point)
+        return found
+
     async def _read_block(
         self, placed: PlacedPart, unit: UnitPlan, block: Block, asked: Block, point: str
     ) -> dict[str, Measured]:
@@ -198,12 +210,6 @@ class MeterSource:
             line.close()
 
 
-@dataclass(slots=True)
-class _Seen:
-    at_s: float
-    values: dict[str, Measured] = field(default_factory=dict)
-
-
 class OutboxSource:
     """Take readings from an agent's outbox, while it goes on reading.
 
@@ -230,18 +236,18 @@ class OutboxSource:
     async def read(self, point: str, at_s: float | None = None) -> Snapshot:
         """Return the readings nearest to an instant, or the latest."""
         wanted_s = self._now_s() if at_s is None else at_s
-        placed = self._parts[point]
-        allowed_s = 2 * max(u.period_s for u in placed.units) + _FRESH_S
-        seen = await asyncio.to_thread(self._nearest, point, wanted_s)
-        near = [s for s in seen.values() if abs(s.at_s - wanted_s) <= allowed_s]
-        if not near:
+        found = await asyncio.to_thread(self._nearest, (point,), wanted_s)
+        if point not in found:
             raise ReadError(
                 Quality.STALE,
-                f"{self._file}: no reading of point {point} within {allowed_s:g} s of the instant; "
-                "does this agent run with this plant file?",
+                f"{self._file}: no reading of point {point} near that instant; does its agent run "
+                "with this plant file?",
             )
-        values = {name: m for s in near for name, m in s.values.items()}
-        return Snapshot(max(s.at_s for s in near), values)
+        return found[point]
+
+    async def read_many(self, points: Sequence[str]) -> dict[str, Snapshot]:
+        """Return the latest readings of points, as far as there are any."""
+        return await asyncio.to_thread(self._nearest, points, self._now_s())
 
     async def read_shifted(self, point: str, by: int) -> dict[str, Measured]:
         """Return nothing: an outbox has only what was planned."""
@@ -260,53 +266,58 @@ class OutboxSource:
         """Nothing is open between two looks."""
 
     def _samples(
-        self, point: str
-    ) -> Iterable[tuple[int, float, list[float | None], list[int] | None]]:
-        """Yield group, instant [s], numbers and qualities of each sample of the point's unit."""
-        groups = {b.group for u in self._parts[point].units for b in u.blocks}
+        self, points: Iterable[str]
+    ) -> Iterator[tuple[str, int, float, dict[str, Measured], list[int] | None]]:
+        """Yield point, group, instant [s], amounts and qualities of each sample of these points."""
+        wanted: dict[int, list[str]] = {}
+        for point in points:
+            for unit in self._parts[point].units:
+                for block in unit.blocks:
+                    wanted.setdefault(block.group, []).append(point)
         for batch in read_batches(self._file):
             if batch.birth != self._birth:
                 continue
             for g in batch.groups:
-                if g.group not in groups:
+                if g.group not in wanted:
                     continue
                 for i, after in enumerate(g.dt):
-                    numbers = [None if c[i] is None else float(c[i] or 0) for c in g.values]
-                    quality = None if g.quality is None else [c[i] for c in g.quality]
-                    yield g.group, (g.ts + after) / 1e6, numbers, quality
+                    numbers = [_number(column[i]) for column in g.values]
+                    quality = None if g.quality is None else [column[i] for column in g.quality]
+                    amounts = self._scalings[g.group].apply(numbers, quality)
+                    for point in wanted[g.group]:
+                        number = self._parts[point].number
+                        own = amounts[number] if number < len(amounts) else {}
+                        yield point, g.group, (g.ts + after) / 1e6, own, quality
 
-    def _amounts(
-        self,
-        point: str,
-        group: int,
-        numbers: list[float | None],
-        quality: list[int] | None,
-    ) -> dict[str, Measured]:
-        amounts = self._scalings[group].apply(numbers, quality)
-        number = self._parts[point].number
-        return amounts[number] if number < len(amounts) else {}
-
-    def _nearest(self, point: str, wanted_s: float) -> dict[int, _Seen]:
-        nearest: dict[int, _Seen] = {}
-        for group, at_s, numbers, quality in self._samples(point):
-            known = nearest.get(group)
-            if known is None or abs(at_s - wanted_s) < abs(known.at_s - wanted_s):
-                values = self._amounts(point, group, numbers, quality)
-                if values:
-                    nearest[group] = _Seen(at_s, values)
-        return nearest
+    def _nearest(self, points: Sequence[str], wanted_s: float) -> dict[str, Snapshot]:
+        nearest: dict[tuple[str, int], Snapshot] = {}
+        for point, group, at_s, values, _ in self._samples(points):
+            known = nearest.get((point, group))
+            if values and (known is None or abs(at_s - wanted_s) < abs(known.at_s - wanted_s)):
+                nearest[point, group] = Snapshot(at_s, values)
+        found: dict[str, Snapshot] = {}
+        for (point, _), part in nearest.items():
+            allowed_s = 2 * max(u.period_s for u in self._parts[point].units) + _FRESH_S
+            if abs(part.at_s - wanted_s) > allowed_s:
+                continue
+            known = found.get(point, Snapshot(part.at_s, {}))
+            found[point] = Snapshot(max(known.at_s, part.at_s), known.values | part.values)
+        return found
 
     def _history(self, point: str, since_s: float, until_s: float) -> list[Snapshot]:
         found: dict[float, dict[str, Measured]] = {}
         tally = self._tallies[point] = Tally()
-        for group, at_s, numbers, quality in self._samples(point):
+        for _, _, at_s, values, quality in self._samples((point,)):
             if not since_s <= at_s <= until_s:
                 continue
             tally.requests += 1
             tally.errors += quality is not None and all(
                 q & 0xFF == Quality.NO_RESPONSE for q in quality
             )
-            values = self._amounts(point, group, numbers, quality)
             if values:
                 found.setdefault(at_s, {}).update(values)
         return [Snapshot(at_s, found[at_s]) for at_s in sorted(found)]
+
+
+def _number(value: float | str | None) -> float | None:
+    return None if value is None else float(value)

@@ -273,16 +273,10 @@ class Walk:
 
     async def _others(self) -> dict[str, dict[str, Measured]]:
         """Return what the other points of the same medium show, as far as they answer."""
-        found = {}
         medium = {p.code: p.medium for p in self._site.plant.point}
-        for point in self._site.parts:
-            if point == self._site.point.code or medium.get(point) != self._site.point.medium:
-                continue
-            try:
-                found[point] = (await self._source.read(point)).values
-            except ReadError:
-                continue
-        return found
+        own = self._site.point
+        others = [p for p in self._site.parts if p != own.code and medium.get(p) == own.medium]
+        return {p: s.values for p, s in (await self._source.read_many(others)).items()}
 
     async def _readings(self) -> None:
         if len(self._known.values) < _INSTANTS:
@@ -329,16 +323,12 @@ class Walk:
                 "parent_child", "下级有发电或外送测点，瞬时功率不能相加。",
                 "A point below generates or feeds out: powers do not simply add up.", applies=False,
             )  # fmt: skip
-        powers: dict[str, Measured] = {}
-        for point in (parent, *children):
-            if point not in self._site.parts:
-                continue
-            try:
-                values = (await self._source.read(point)).values
-            except ReadError:
-                continue
-            if "active_power.total" in values:
-                powers[point] = values["active_power.total"]
+        readable = [p for p in (parent, *children) if p in self._site.parts]
+        powers = {
+            point: s.values["active_power.total"]
+            for point, s in (await self._source.read_many(readable)).items()
+            if "active_power.total" in s.values
+        }
         below = {p: m for p, m in powers.items() if p != parent}
         if parent not in powers or not below:
             return checks.not_done(
@@ -410,6 +400,8 @@ class Walk:
         if len(self._known.pairs) == 1:
             until_s = max(until_s, self._known.pairs[0].at_s + checks.DISPLAY_APART_S + 1)
         if isinstance(self._source, OutboxSource):
+            if await self._answer("display.second_at") is None and self._known.pairs:
+                await self._clock.sleep(max(0.0, until_s - now_s))
             await self._follow_outbox(self._source)
             return
         minutes = f"{(until_s - now_s) / 60:.0f}"

@@ -173,7 +173,7 @@ def test_silence_and_refusals_say_nothing(folder: Path) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.floats(0, 400), st.floats(0.35, 1.0), st.tuples(*[st.floats(0, 1)] * 3),
+            st.floats(0, 200), st.floats(0.35, 1.0), st.tuples(*[st.floats(0, 1)] * 3),
         ),
         min_size=4, max_size=10,
     )
