@@ -128,6 +128,7 @@ class WiringWatch:
         self._last_of: dict[int, _Unit] = {}
         self._twins: dict[tuple[str, str], tuple[int, float, _Suspicion]] = {}
         self._points: list[_Watched] = []
+        self._by_point: dict[str, _Watched] = {}
         self._twins_us = 0
         self._parents = {p.code: p.parent for p in plant.point if p.parent is not None}
         for _, plans in plan.lines:
@@ -157,6 +158,7 @@ class WiringWatch:
         groups = tuple(b.group for p in asked for b in p.blocks)
         slowest = max(asked, key=lambda p: p.period_s)
         self._points += watched
+        self._by_point |= {w.point: w for w in watched}
         self._last_of[slowest.blocks[-1].group] = _Unit(groups, watched)
 
     def observe(self, sample: Sample) -> None:
@@ -208,7 +210,7 @@ class WiringWatch:
     def _compare_with_parent(self, watched: _Watched) -> None:
         """A child that takes more than its parent, day and night: exchanged, or a wrong ratio."""
         above = self._parents.get(watched.point)
-        parent = next((w for w in self._points if w.point == above), None)
+        parent = self._by_point.get(above or "")
         if parent is None or watched.flow != "import":
             return
         own = watched.values.get("active_power.total")

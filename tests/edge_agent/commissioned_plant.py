@@ -61,16 +61,23 @@ class Meters:
 
 @contextlib.asynccontextmanager
 async def simulated(
-    folder: Path, wirings: Mapping[int, dict[str, Any]], *, padded: bool = False
+    folder: Path,
+    wirings: Mapping[int, dict[str, Any]],
+    *,
+    padded: bool = False,
+    profile: str | None = None,
+    real: bool = False,
+    kind: str = "electricity",
 ) -> AsyncIterator[Meters]:
     clock = Clock()
-    profile = three_phase_profile(folder / "real.toml", padded=padded)
+    made_up = three_phase_profile(folder / "real.toml", padded=padded)
     described = {
         "label": {"zh": "合成", "en": "SYNTHETIC"}, "timezone": "Asia/Shanghai",
         "first_year": 2025, "shift_starts": ["08:00:00"],
         "unit": [
-            {"unit": n, "kind": "electricity", "profile": str(profile), "ct_ratio": CT,
-             "opening_counts": 1000 * n * n, "wiring": {"load_kw": 60.0, **wiring}}
+            {"unit": n, "kind": kind, "profile": profile or str(made_up), "ct_ratio": CT,
+             "opening_counts": 1000 * n * n,
+             **({} if real else {"wiring": {"load_kw": 60.0, **wiring}})}
             for n, wiring in wirings.items()
         ],
     }  # fmt: skip
@@ -127,6 +134,8 @@ class Engineer:
     said: list[Names] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     meddle: Callable[[str], None] | None = None
+    counter: str = "active_energy.total"
+    digits: int = 3
 
     async def ask(self, question: Question) -> str | None:
         self.asked.append(question.key)
@@ -154,7 +163,7 @@ class Engineer:
         if key in fixed:
             return fixed[key]
         if key in ("display.first", "display.second"):
-            return f"{self.meters.amounts(self.unit)['active_energy.total']:.3f}"
+            return f"{self.meters.amounts(self.unit)[self.counter]:.{self.digits}f}"
         if key.startswith("clamp.L"):
             return f"{self._true_current(key[-2:]):.2f}"
         if key == "load_step.kw":

@@ -223,3 +223,41 @@ async def test_records_are_held_against_the_plant_file(tmp_path: Path) -> None:
     written.unlink()
     with pytest.raises(RecordError, match="no such commissioning record"):
         load_record(written)
+
+
+async def test_the_real_load_behind_a_shipped_profile_is_verified(tmp_path: Path) -> None:
+    async with simulated(tmp_path, {1: {}}, profile="acrel-adl400", real=True) as meters:
+        meters.clock.at_s += 8 * 3600 + 60
+        file = plant_file(tmp_path, meters.port, {"main": 1})
+        text = file.read_text("utf-8").replace('"real.toml"', '"acrel-adl400"')
+        file.write_text(text, "utf-8")
+
+        def clamp(key: str) -> None:
+            if key.startswith("clamp.L"):
+                amount = meters.amounts(1)[f"current.{key[-2:]}"] * 40
+                engineer.answers[key] = f"{amount * 1.01:.1f}"
+
+        engineer = Engineer(meters, 1, {"load_step.kw": None}, meddle=clamp, digits=2)
+        record, _ = await commissioned(meters, file, "main", engineer)
+    assert found(record) == {}
+    assert "failed" not in results(record).values()
+    assert results(record)["display"] == "passed"
+    assert results(record)["clamp"] == "passed"
+    assert results(record)["power_sum"] == "passed"
+
+
+async def test_a_steam_meter_has_the_checks_that_apply(tmp_path: Path) -> None:
+    profile = "generic-steam-totaliser"
+    async with simulated(tmp_path, {1: {}}, profile=profile, real=True, kind="steam") as meters:
+        file = plant_file(tmp_path, meters.port, {"main": 1}, ct_ratio=1)
+        text = file.read_text("utf-8").replace('"real.toml"', f'"{profile}"')
+        file.write_text(text.replace('"electricity"', '"steam"'), "utf-8")
+        engineer = Engineer(
+            meters, 1, {"display.unit": "t", "display.side": "primary"},
+            counter="mass.total",
+        )  # fmt: skip
+        record, _ = await commissioned(meters, file, "main", engineer)
+    assert record.verdict == "verified"
+    assert {c.code for c in record.checks if c.applies} == {
+        "nameplate", "photos", "display", "energy_integral", "frames",
+    }  # fmt: skip
