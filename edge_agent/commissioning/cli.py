@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from types import FrameType
+from typing import Annotated, Literal, NoReturn
 
 import cyclopts
+import msgspec
 
 from edge_agent.commissioning.progress import load_progress, save_progress
 from edge_agent.commissioning.questions import (
@@ -92,6 +95,8 @@ def commission(
     if point is None:
         raise ConfigurationError("say which point: enpilot edge commission POINT --plant FILE")
     asker: Asker = FormAsker(answers, language) if answers else TerminalAsker(language)
+    # Else asyncio would wait for the answer that is being typed before it lets Ctrl-C through.
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         record, file = asyncio.run(
             commission_point(point, plant, described, asker, readings, records, WalkClock())
@@ -112,6 +117,11 @@ def commission(
         )
         raise ConfigurationError(f"{error}. {in_language(busy, language)}") from error
     print(_summary(record, file, plant, language))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise KeyboardInterrupt
 
 
 async def commission_point(
@@ -152,9 +162,11 @@ async def commission_point(
     placed = parts[point]
     folder = file.parent / records
     plant_sha256 = sha256_of(await asyncio.to_thread(file.read_bytes))
+    profile_sha256 = sha256_of(msgspec.json.encode(placed.part.profile, order="sorted"))
     site = WalkSite(
         plant=plant,
         plant_sha256=plant_sha256,
+        profile_sha256=profile_sha256,
         point=next(p for p in plant.point if p.code == point),
         placed=placed,
         installation=installation_of(
@@ -164,7 +176,8 @@ async def commission_point(
         folder=folder,
     )
     partial = folder / f"{point}.partial.json"
-    progress = load_progress(partial, point, plant_sha256, clock.now_s())
+    state_sha256 = sha256_of(f"{plant_sha256} {profile_sha256}".encode())
+    progress = load_progress(partial, point, state_sha256, clock.now_s())
     source: ReadingSource
     if readings is None:
         source = MeterSource(plan, plant, clock.now_s)

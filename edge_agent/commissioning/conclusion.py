@@ -274,6 +274,7 @@ def make_record(
             serial=answers.get("serial"),
             simulated=device.simulated,
             profile=profile.code,
+            profile_sha256=site.profile_sha256,
             profile_source=profile.source,
             profile_verified=profile.verified,
             line=line.code,

@@ -69,12 +69,32 @@ class Stretch(msgspec.Struct, kw_only=True):
         return True
 
 
+# What stays true of the place when plant file or profile were corrected.
+_OF_THE_PLACE: Final = (
+    "engineer", "serial", "ct.", "photo.", "display.side", "display.unit", "clamp.instrument",
+)  # fmt: skip
+# Which answers a check rests on: they are asked again if it did not pass.
+_RESTS_ON: Final = {
+    "nameplate": ("serial", "ct."),
+    "photos": ("photo.",),
+    "display": ("display.",),
+    "clamp": ("clamp.",),
+    "signs": ("flow",),
+    "load_step": ("load_step.",),
+}
+
+
 class Progress(msgspec.Struct, kw_only=True):
-    """All that is known so far of one commissioning."""
+    """All that is known so far of one commissioning.
+
+    ``state_sha256`` stands for the plant file and the profile, ``ended`` says that a record was
+    made, which left something open.
+    """
 
     schema: int = 1
     point: str
-    plant_sha256: str
+    state_sha256: str
+    ended: bool = False
     began_s: float
     answers: dict[str, str] = {}
     files: list[EvidenceFile] = []
@@ -97,29 +117,55 @@ class Progress(msgspec.Struct, kw_only=True):
         if len(self.values) > _KEPT:
             del self.values[1::2]
 
+    def begin_again(self, began_s: float) -> Progress:
+        """Return what the next walk starts from, after one whose record left something open.
 
-def load_progress(file: Path, point: str, plant_sha256: str, now_s: float) -> Progress:
-    """Return what an interrupted walk left, or a new beginning.
+        What has passed stays; everything else, its answers too, is done anew.
+        """
+        passed = {code: c for code, c in self.checks.items() if c.result == "passed"}
+        again = tuple(p for code, keys in _RESTS_ON.items() if code not in passed for p in keys)
+        return Progress(
+            point=self.point,
+            state_sha256=self.state_sha256,
+            began_s=began_s,
+            answers={
+                k: v
+                for k, v in self.answers.items()
+                if not k.startswith(again) or k in ("display.side", "display.unit")
+            },
+            files=self.files if "photos" in passed else [],
+            pairs=self.pairs if "display" in passed else [],
+            checks=passed,
+            stretch=self.stretch if "energy_integral" in passed else Stretch(),
+        )
+
+
+def load_progress(file: Path, point: str, state_sha256: str, now_s: float) -> Progress:
+    """Return what a walk begins with: nothing, what an interrupted one left, or what has passed.
+
+    With another state of plant file or profile only what is true of the place is kept.
 
     Raises
     ------
     ConfigurationError
-        If it belongs to another point, or to another state of the plant file.
+        If the file cannot be read, or belongs to another point.
     """
     try:
         progress = msgspec.json.decode(file.read_bytes(), type=Progress)
     except FileNotFoundError:
-        return Progress(point=point, plant_sha256=plant_sha256, began_s=now_s)
+        return Progress(point=point, state_sha256=state_sha256, began_s=now_s)
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigurationError(
             f"{file}: what an earlier walk left cannot be read: {error}; delete it to begin anew"
         ) from error
-    if (progress.point, progress.plant_sha256) != (point, plant_sha256):
+    if progress.point != point:
         raise ConfigurationError(
-            f"{file}: an earlier walk was for point {progress.point!r} or another state of the "
-            "plant file; delete it to begin anew"
+            f"{file}: an earlier walk was for point {progress.point!r}; delete it to begin anew"
         )
-    return progress
+    if progress.state_sha256 != state_sha256:
+        kept = {k: v for k, v in progress.answers.items() if k.startswith(_OF_THE_PLACE)}
+        return Progress(point=point, state_sha256=state_sha256, began_s=now_s, answers=kept)
+    return progress.begin_again(now_s) if progress.ended else progress
 
 
 def save_progress(file: Path, progress: Progress) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,7 +126,8 @@ class TerminalAsker:
         while True:
             prompt = f"{in_language(question.text, self._language)}: "
             try:
-                answer = (await asyncio.to_thread(self._read, prompt)).strip()
+                # Nothing else runs meanwhile, and a thread could not be interrupted.
+                answer = self._read(prompt).strip()
             except EOFError:
                 raise KeyboardInterrupt from None
             if not answer:

@@ -93,8 +93,10 @@ class EvidenceFile(_Part, kw_only=True, frozen=True):
 
 
 class RecordedDevice(_Part, kw_only=True, frozen=True):
-    """The meter as seen on site and as read; ``address`` is its line's and ``baud`` that of a
-    serial line.
+    """The meter as seen on site and as read.
+
+    ``address`` is its line's, ``baud`` that of a serial line; ``profile_sha256`` stands for the
+    registers by which it was read.
     """
 
     code: str
@@ -103,6 +105,7 @@ class RecordedDevice(_Part, kw_only=True, frozen=True):
     serial: str | None
     simulated: bool
     profile: str
+    profile_sha256: _Sha256
     profile_source: str
     profile_verified: bool
     line: str

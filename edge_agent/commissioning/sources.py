@@ -27,6 +27,7 @@ from enpilot.wire import Quality, sha256_hex
 __all__ = ["MeterSource", "OutboxSource", "PlacedPart", "ReadingSource", "Snapshot", "placed_parts"]
 
 _FRESH_S: Final = 60.0
+_LAST_ADDRESS: Final = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,13 @@ class MeterSource:
         for unit in placed.units:
             for block in unit.blocks:
                 first = block.address + by
-                if not 0 <= first <= 0x10000 - block.count:
+                last = first + block.count - 1
+                barred = any(
+                    low <= last and first <= high
+                    for part in unit.parts
+                    for low, high in part.profile.forbidden
+                )
+                if first < 0 or last > _LAST_ADDRESS or barred:
                     return {}
                 moved = Block(block.group, block.function, first, block.count, ())
                 try:

@@ -60,6 +60,7 @@ class WalkSite:
 
     plant: Plant
     plant_sha256: str
+    profile_sha256: str
     point: Point
     placed: PlacedPart
     installation: Installation
@@ -115,6 +116,14 @@ class Walk:
         ConfigurationError
             If an answer cannot be used.
         """
+        try:
+            record = await self._steps()
+            self._known.ended = True
+            return record
+        finally:
+            self._save(self._known)
+
+    async def _steps(self) -> Record:
         await self._nameplate()
         if not await self._answers_as_planned():
             self._close_checks()
@@ -341,8 +350,6 @@ class Walk:
     async def _load_step(self) -> None:
         if self._passed("load_step") or not self._electric:
             return
-        if "load_step" in self._known.checks:
-            self._known.answers.pop("load_step.kw", None)
         others_before = await self._others()
         before = await self._steady_power()
         if before is None:
@@ -479,11 +486,14 @@ class Walk:
             pairs = [
                 checks.DisplayPair(p.at_s, p.display, p.register, p.rate_per_h) for p in known.pairs
             ]
-            self._keep(checks.check_display(pairs))
+            if not self._passed("display"):
+                self._keep(checks.check_display(pairs))
         stretch = known.stretch
         if self._counter is None or self._rate is None:
             lacks = ("规约中没有可积分的瞬时量。", "The profile has no rate to integrate.")
             self._keep(checks.not_done("energy_integral", *lacks, applies=False))
+        elif self._passed("energy_integral"):
+            pass
         elif stretch.turned:
             turned = ("期间功率改变了方向。", "Power changed its direction meanwhile.")
             self._keep(checks.not_done("energy_integral", *turned))

@@ -15,7 +15,6 @@ from edge_agent.commissioning.record import (
     record_errors,
     sha256_of,
 )
-from enpilot.errors import ConfigurationError
 from enpilot.plant import load_plant
 from tests.edge_agent.commissioned_plant import (
     Engineer,
@@ -192,12 +191,33 @@ async def test_an_interrupted_walk_goes_on(tmp_path: Path) -> None:
         assert record.verdict == "verified"
         assert "display.first" in first.asked
         assert not {"display.first", "serial", "clamp.L1"} & set(second.asked)
-        file.write_text(file.read_text("utf-8") + "\n# changed\n", "utf-8")
-        with pytest.raises(KeyboardInterrupt):
-            await commissioned(meters, file, "main", first)
-        file.write_text(file.read_text("utf-8") + "\n# again\n", "utf-8")
-        with pytest.raises(ConfigurationError, match="another state of the plant file"):
-            await commissioned(meters, file, "main", second)
+
+
+async def test_what_did_not_pass_is_done_again_and_the_rest_is_kept(tmp_path: Path) -> None:
+    async with simulated(tmp_path, {1: {"reversed": ["L2"]}}) as meters:
+        file = plant_file(tmp_path, meters.port, {"main": 1})
+        first, _ = await commissioned(meters, file, "main", Engineer(meters, 1, kw=30.0))
+        assert found(first) == {"reversed_ct": "likely"}
+        meters.units[1].unit.wiring.reversed = []  # type: ignore[union-attr]  # it has one
+        meters.clock.at_s += 60
+        engineer = Engineer(meters, 1, kw=30.0)
+        second, _ = await commissioned(meters, file, "main", engineer)
+    assert second.verdict == "verified"
+    assert "flow" in engineer.asked
+    assert not {"serial", "clamp.L1", "photo.display"} & set(engineer.asked)
+
+
+async def test_a_corrected_plant_file_keeps_what_is_true_of_the_place(tmp_path: Path) -> None:
+    async with simulated(tmp_path, {1: {}}) as meters:
+        file = plant_file(tmp_path, meters.port, {"main": 1}, ct_ratio=60)
+        first, _ = await commissioned(meters, file, "main", Engineer(meters, 1))
+        assert found(first) == {"wrong_ratio": "certain"}
+        file = plant_file(tmp_path, meters.port, {"main": 1})
+        engineer = Engineer(meters, 1)
+        second, _ = await commissioned(meters, file, "main", engineer)
+    assert second.verdict == "verified"
+    assert {"clamp.L1", "display.first"} <= set(engineer.asked)
+    assert not {"serial", "ct.primary_a", "photo.display"} & set(engineer.asked)
 
 
 async def test_records_are_held_against_the_plant_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import signal
 import subprocess
 import sys
 import tomllib
@@ -30,6 +31,7 @@ from tests.edge_agent.commissioned_plant import (
     results,
     simulated,
 )
+from tests.edge_agent.wired_meters import three_phase_profile
 
 
 def written_by_an_agent(meters: Meters, plant: Path, outbox: Path, minutes: int) -> None:
@@ -193,8 +195,6 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
-    from tests.edge_agent.wired_meters import three_phase_profile
-
     three_phase_profile(tmp_path / "real.toml")
     plant = plant_file(tmp_path, 9, {"main": 1})
     for words, said in (
@@ -210,6 +210,28 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
     assert command("--form", "--language", "zh").stdout == form_text("zh")
     done = command("--verify", "--plant", str(plant))
     assert (done.returncode, done.stdout) == (0, f"{plant}: 0 records, all as they were made\n")
+
+
+def test_the_command_can_be_interrupted_at_a_question(tmp_path: Path) -> None:
+    three_phase_profile(tmp_path / "real.toml")
+    plant = plant_file(tmp_path, 9, {"main": 1})
+    words = ["main", "--plant", str(plant), "--language", "en"]
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "enpilot", "edge", "commission", *words],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.read(11) == "Your name: "
+        process.stdin.write("Li\n")
+        process.stdin.flush()
+        assert process.stdout.read(13) == "Serial number"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "run the command again to go on" in said
+    partial = tmp_path / "commissioning" / "main.partial.json"
+    assert json.loads(partial.read_bytes())["answers"] == {"engineer": "Li"}
 
 
 def test_commissioning_needs_no_numpy() -> None:
