@@ -39,6 +39,7 @@ from edge_agent.commissioning.sources import (
 )
 from edge_agent.commissioning.walk import Walk, WalkClock, WalkSite
 from edge_agent.errors import ReadError
+from edge_agent.learned import LearnedLimits
 from edge_agent.plan import ReadPlan, plan_for_agent
 from enpilot.errors import ConfigurationError
 from enpilot.plant import Names, Plant, load_plant
@@ -157,7 +158,10 @@ async def commission_point(
     ReadError
         If the meter cannot be read; what is known so far is kept.
     """
-    plan = _plan_of(point, plant, file, dt.datetime.fromtimestamp(clock.now_s(), dt.UTC))
+    now = dt.datetime.fromtimestamp(clock.now_s(), dt.UTC)
+    # What the agent's units refused is in its plan, and so in its outbox.
+    learned = LearnedLimits(readings.with_suffix(".learned.json")) if readings else None
+    plan = _plan_of(point, plant, file, now, learned)
     parts = placed_parts(plan)
     placed = parts[point]
     folder = file.parent / records
@@ -169,9 +173,7 @@ async def commission_point(
         profile_sha256=profile_sha256,
         point=next(p for p in plant.point if p.code == point),
         placed=placed,
-        installation=installation_of(
-            plant, placed.part.device.code, dt.datetime.fromtimestamp(clock.now_s(), dt.UTC)
-        ),
+        installation=installation_of(plant, placed.part.device.code, now),
         parts=parts,
         folder=folder,
     )
@@ -204,7 +206,9 @@ def _write(file: Path, data: bytes) -> None:
         raise RecordError(f"{file}: exists; a record is never written over") from error
 
 
-def _plan_of(point: str, plant: Plant, file: Path, now: dt.datetime) -> ReadPlan:
+def _plan_of(
+    point: str, plant: Plant, file: Path, now: dt.datetime, learned: LearnedLimits | None
+) -> ReadPlan:
     known = sorted(p.code for p in plant.point)
     if point not in known:
         raise ConfigurationError(f"{file}: no point {point!r} (there is: {', '.join(known)})")
@@ -212,7 +216,7 @@ def _plan_of(point: str, plant: Plant, file: Path, now: dt.datetime) -> ReadPlan
         lines = {line.code for line in plant.line if line.agent == agent.id}
         if not any(d.line in lines for d in plant.device):
             continue
-        plan = plan_for_agent(plant, agent.id, file, now)
+        plan = plan_for_agent(plant, agent.id, file, now, learned)
         if point in placed_parts(plan):
             return plan
     raise ConfigurationError(

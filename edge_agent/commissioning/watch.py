@@ -81,6 +81,8 @@ class _Watched:
     """
 
     point: str
+    device: str
+    profile: str
     part: int
     flow: Flow
     ratios: Ratios
@@ -151,7 +153,8 @@ class WiringWatch:
             counter, rate, per_rate = rate_of(part.profile, direction)
             watched.append(
                 _Watched(
-                    part.point, number, expected_flow(plant, part.point),
+                    part.point, part.device.code, part.profile.code, number,
+                    expected_flow(plant, part.point),
                     Ratios(float(i.ct_ratio), float(i.pt_ratio)), counter, rate, per_rate,
                 )
             )  # fmt: skip
@@ -181,6 +184,19 @@ class WiringWatch:
             if s.raised:
                 raised[s.finding.point, s.finding.code] = s.finding
         return [raised[key] for key in sorted(raised)]
+
+    def codes_by_device(self) -> list[tuple[str, str]]:
+        """Return the findings' codes with the devices that they concern, as a status has them."""
+        return [(f.code, self._by_point[f.point].device) for f in self.findings()]
+
+    def take_over(self, before: WiringWatch) -> None:
+        """Go on from the watch of an earlier plan, for points that are measured as they were."""
+        for watched in self._points:
+            old = before._by_point.get(watched.point)
+            if old is None or _measured_by(old) != _measured_by(watched):
+                continue
+            watched.history, watched.energy = old.history, old.energy
+            watched.suspicions = old.suspicions
 
     def _look(self, unit: _Unit, ts_us: int) -> None:
         unit.look_us = ts_us + _LOOK_EVERY_US
@@ -300,6 +316,10 @@ def expected_flow(plant: Plant, point: str) -> Flow:
     ):
         return "either"
     return "import"
+
+
+def _measured_by(watched: _Watched) -> tuple[object, ...]:
+    return watched.device, watched.profile, watched.ratios, watched.flow, watched.counter
 
 
 def _judge(watched: _Watched) -> None:

@@ -112,6 +112,21 @@ def test_a_reversed_transformer_is_raised_after_a_day_and_cleared_when_mended(
     assert plant.run(1) == []
 
 
+def test_another_plan_goes_on_where_the_last_one_was(folder: Path) -> None:
+    plant = Watched(folder, {1: {"reversed": ["L2"]}, 2: {}})
+    assert plant.run(23) == []
+    file = folder / "plant.toml"
+    for ratio, found in (("40", ["p1 reversed_ct"]), ("60", [])):
+        text = file.read_text("utf-8").replace('ct_ratio = "40"', f'ct_ratio = "{ratio}"')
+        file.write_text(text, "utf-8")
+        described = load_plant(file)
+        after = WiringWatch(plan_for_agent(described, "gw-1", file), described)
+        after.take_over(plant.watch)
+        plant.watch = after
+        assert plant.run(2) == found
+        assert after.codes_by_device() == [("reversed_ct", "meter-1")][: len(found)]
+
+
 def test_a_missing_phase_is_raised_within_the_hour(folder: Path) -> None:
     plant = Watched(folder, {1: {}})
     plant.run(2)
