@@ -362,7 +362,7 @@ def check_parent_child(parent: Measured, children: Mapping[str, Measured]) -> Ch
 
 
 def check_frames(requests: int, errors: int) -> Check:
-    """Requests to the unit that went without a proper reply; none was repeated."""
+    """Requests to the unit that went without a proper reply; every attempt is counted."""
     measured: dict[str, float | str] = {"requests": str(requests), "errors": str(errors)}
     if requests < _LEAST_REQUESTS:
         return not_done(
@@ -371,7 +371,7 @@ def check_frames(requests: int, errors: int) -> Check:
         )  # fmt: skip
     return _check(
         "frames", errors <= _MAX_ERROR_SHARE * requests, measured, "0.01",
-        ("本项目约定：无重试时不超过 1 %", "this project's: at most 1 % without repeating"),
+        ("本项目约定：逐次计数，不超过 1 %", "this project's: at most 1 % of all attempts"),
         (
             "误码率过高：检查接线、终端电阻、波特率与从站地址冲突。",
             "Too many errors: check wires, termination, baud and double addresses.",

@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from edge_agent.blocks import Block
+from edge_agent.blocks import Block, needed
 from edge_agent.commissioning.scaling import BlockScaling, installation_of, scalings_of
 from edge_agent.decode import compile_decoder
 from edge_agent.errors import ReadError
@@ -130,6 +130,7 @@ class MeterSource:
         self._scalings = _scalings(self._parts.values(), plant, now)
         self._now_s = now_s
         self._tallies: dict[str, Tally] = {}
+        self._refused: set[int] = set()
         # A repeated request would hide what the frame error rate is about.
         lines = [msgspec.structs.replace(line, retries=0) for line, _ in plan.lines]
         devices = [
@@ -153,8 +154,12 @@ class MeterSource:
         values: dict[str, Measured] = {}
         for unit in placed.units:
             for block in unit.blocks:
-                values |= await self._read_block(placed, unit, block, block, point)
+                if block.group not in self._refused:
+                    values |= await self._read_block(placed, unit, block, block, point)
+                if block.group in self._refused:
+                    values |= await self._read_singly(placed, unit, block, point)
         if not values:
+            self._refused.clear()
             raise ReadError(
                 Quality.EXCEPTION_REPLY,
                 f"point {point}: the unit refuses every block of its profile",
@@ -180,10 +185,37 @@ class MeterSource:
             tally.errors += error.quality == Quality.NO_RESPONSE
             if error.quality == Quality.NO_RESPONSE:
                 raise
+            if asked is block and len(block.registers) > 1:
+                self._refused.add(block.group)
             return {}
         numbers, quality = compile_decoder(block.registers, block.address)(data)
         amounts = self._scalings[block.group].apply(numbers, quality)
         return amounts[placed.number] if placed.number < len(amounts) else {}
+
+    async def _read_singly(
+        self, placed: PlacedPart, unit: UnitPlan, block: Block, point: str
+    ) -> dict[str, Measured]:
+        """Read the values of a block that the unit refuses as a whole: some it may have."""
+        found: dict[str, Measured] = {}
+        for i, register in enumerate(block.registers):
+            column = self._scalings[block.group].columns[i]
+            if column[0] != placed.number:
+                continue
+            need = needed(register)
+            count = need.last - need.first + 1
+            one = Block(block.group, need.function, need.first, count, (register,))
+            tally = self.tally(point)
+            tally.requests += 1
+            try:
+                data = await self._lines[placed.line.code].read(unit.unit, one, unit.timeout_s)
+            except ReadError as error:
+                tally.errors += error.quality == Quality.NO_RESPONSE
+                if error.quality == Quality.NO_RESPONSE:
+                    raise
+                continue
+            numbers, quality = compile_decoder(one.registers, one.address)(data)
+            found |= BlockScaling((column,)).apply(numbers, quality)[column[0]]
+        return found
 
     async def read_shifted(self, point: str, by: int) -> dict[str, Measured]:
         """Return what the profile's registers show ``by`` further on."""

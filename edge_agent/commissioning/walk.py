@@ -44,6 +44,8 @@ _STEP_SAMPLE_S: Final = 2.0
 _INSTANTS: Final = 5
 _FRAMES: Final = 100
 _PAUSE_S: Final = 0.05
+_ATTEMPTS: Final = 3
+_ASK_AGAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,14 @@ class Walk:
         return check is not None and check.result == "passed"
 
     async def _read(self, at_s: float | None = None) -> Snapshot:
+        """Read the point; a bad line is asked again, and each failure is in its tally."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._source.read(self._site.point.code, at_s)
+            except ReadError as error:
+                if error.quality != Quality.NO_RESPONSE:
+                    raise
+            await self._clock.sleep(_ASK_AGAIN_S)
         return await self._source.read(self._site.point.code, at_s)
 
     async def _nameplate(self) -> None:

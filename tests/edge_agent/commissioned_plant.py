@@ -68,6 +68,7 @@ async def simulated(
     profile: str | None = None,
     real: bool = False,
     kind: str = "electricity",
+    fault: list[dict[str, Any]] | None = None,
 ) -> AsyncIterator[Meters]:
     clock = Clock()
     made_up = three_phase_profile(folder / "real.toml", padded=padded)
@@ -76,7 +77,7 @@ async def simulated(
         "first_year": 2025, "shift_starts": ["08:00:00"],
         "unit": [
             {"unit": n, "kind": kind, "profile": profile or str(made_up), "ct_ratio": CT,
-             "opening_counts": 1000 * n * n,
+             "opening_counts": 1000 * n * n, "fault": fault or [],
              **({} if real else {"wiring": {"load_kw": 60.0, **wiring}})}
             for n, wiring in wirings.items()
         ],

@@ -281,3 +281,23 @@ async def test_a_steam_meter_has_the_checks_that_apply(tmp_path: Path) -> None:
     assert {c.code for c in record.checks if c.applies} == {
         "nameplate", "photos", "display", "energy_integral", "frames",
     }  # fmt: skip
+
+
+async def test_a_value_that_the_unit_refuses_costs_no_other(tmp_path: Path) -> None:
+    hole = {"kind": "exception", "first": 0x16, "last": 0x16}
+    async with simulated(tmp_path, {1: {}}, fault=[hole]) as meters:
+        file = plant_file(tmp_path, meters.port, {"main": 1})
+        record, _ = await commissioned(meters, file, "main", Engineer(meters, 1))
+    assert found(record) == {}
+    assert record.verdict == "verified"
+
+
+async def test_a_bad_line_fails_its_check(tmp_path: Path) -> None:
+    noise = {"kind": "wrong_transaction", "every_s": 7.0, "on_s": 0.4}
+    async with simulated(tmp_path, {1: {}}, fault=[noise]) as meters:
+        file = plant_file(tmp_path, meters.port, {"main": 1})
+        text = file.read_text("utf-8").replace("port =", "timeout_s = 0.05\nport =")
+        file.write_text(text, "utf-8")
+        record, _ = await commissioned(meters, file, "main", Engineer(meters, 1))
+    assert record.open == ["frames"]
+    assert results(record)["frames"] == "failed"
