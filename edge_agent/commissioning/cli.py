@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NoReturn
 import cyclopts
 import msgspec
 
+from edge_agent.commissioning.following import WalkClock
 from edge_agent.commissioning.progress import load_progress, save_progress
 from edge_agent.commissioning.questions import (
     Asker,
@@ -37,7 +38,7 @@ from edge_agent.commissioning.sources import (
     ReadingSource,
     placed_parts,
 )
-from edge_agent.commissioning.walk import Walk, WalkClock, WalkSite
+from edge_agent.commissioning.walk import Walk, WalkSite
 from edge_agent.errors import ReadError
 from edge_agent.learned import LearnedLimits
 from edge_agent.plan import ReadPlan, plan_for_agent

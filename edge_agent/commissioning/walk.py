@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,12 @@ from edge_agent.commissioning.conclusion import (
     wiring_findings,
 )
 from edge_agent.commissioning.findings import Finding
+from edge_agent.commissioning.following import (
+    CounterLaw,
+    WalkClock,
+    follow_history,
+    follow_meter,
+)
 from edge_agent.commissioning.phase_angles import Flow
 from edge_agent.commissioning.progress import Progress, SavedPair, Stretch
 from edge_agent.commissioning.questions import QUESTIONS, Asker
@@ -35,10 +39,10 @@ from enpilot.plant import Installation, Names, Plant, Point
 from enpilot.quantities import UnitError
 from enpilot.wire import Quality
 
-__all__ = ["Walk", "WalkClock", "WalkSite"]
+__all__ = ["Walk", "WalkSite"]
 
-_SAMPLE_S: Final = 10.0
 _LEAST_SAMPLED_S: Final = 300.0
+_HISTORY_S: Final = 4 * 3600.0
 _STEP_WATCH_S: Final = 120.0
 _STEP_SAMPLE_S: Final = 2.0
 _INSTANTS: Final = 5
@@ -46,14 +50,6 @@ _FRAMES: Final = 100
 _PAUSE_S: Final = 0.05
 _ATTEMPTS: Final = 3
 _ASK_AGAIN_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class WalkClock:
-    """The time [s since 1970] and how to let it pass."""
-
-    now_s: Callable[[], float] = time.time
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +102,7 @@ class Walk:
         self._clock = clock or WalkClock()
         profile = site.placed.part.profile
         self._counter, self._rate, self._per_rate = rate_of(profile, site.point.direction)
+        self._law = CounterLaw(self._counter, self._rate, self._per_rate)
         self._electric = any(r.quantity == "active_power" for r in profile.register)
 
     async def run(self) -> Record:
@@ -419,7 +416,11 @@ class Walk:
         if isinstance(self._source, OutboxSource):
             if await self._answer("display.second_at") is None and self._known.pairs:
                 await self._clock.sleep(max(0.0, until_s - now_s))
-            await self._follow_outbox(self._source)
+            ended_s = self._clock.now_s()
+            history = await self._source.history(
+                self._site.point.code, ended_s - _HISTORY_S, ended_s
+            )
+            self._take(*follow_history(history, self._law))
             return
         minutes = f"{(until_s - now_s) / 60:.0f}"
         self._asker.say(
@@ -430,47 +431,15 @@ class Walk:
                 "and run the command again to go on.",
             )
         )
-        best = self._known.stretch
-        running, failures, kept_s = Stretch(), 0, now_s
-        while self._clock.now_s() < until_s:
-            try:
-                snapshot = await self._read()
-            except ReadError:
-                failures += 1
-                if failures > _FRAMES:
-                    raise
-            else:
-                running = self._extend(running, snapshot)
-                if running.seconds > best.seconds:
-                    best = running
-                if snapshot.at_s - kept_s >= _LEAST_SAMPLED_S / 2:
-                    kept_s = snapshot.at_s
-                    self._known.keep(snapshot.values)
-            await self._clock.sleep(_SAMPLE_S)
-        self._known.stretch = best
-        self._save(self._known)
+        best, kept = await follow_meter(self._read, self._clock, until_s, self._law)
+        self._take(best, kept)
 
-    def _extend(self, running: Stretch, snapshot: Snapshot) -> Stretch:
-        level = snapshot.values.get(self._counter or "")
-        rate = snapshot.values.get(self._rate or "")
-        if level is None or rate is None:
-            return running
-        amount = Measured(abs(level.value), level.step)
-        if not running.add(snapshot.at_s, amount, rate.value * self._per_rate):
-            running = Stretch()
-            running.add(snapshot.at_s, amount, rate.value * self._per_rate)
-        return running
-
-    async def _follow_outbox(self, source: OutboxSource) -> None:
-        now_s = self._clock.now_s()
-        history = await source.history(self._site.point.code, now_s - 4 * 3600, now_s)
-        running = Stretch()
-        for snapshot in history:
-            running = self._extend(running, snapshot)
-            if running.seconds > self._known.stretch.seconds:
-                self._known.stretch = running
-        for snapshot in history[:: max(1, len(history) // _INSTANTS)]:
+    def _take(self, best: Stretch, kept: list[Snapshot]) -> None:
+        if best.seconds > self._known.stretch.seconds:
+            self._known.stretch = best
+        for snapshot in kept:
             self._known.keep(snapshot.values)
+        self._save(self._known)
 
     async def _frames(self) -> None:
         point = self._site.point.code

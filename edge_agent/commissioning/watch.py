@@ -335,8 +335,11 @@ def _judge(watched: _Watched) -> None:
         looked |= {"missing_phase", "register_off_by_one"}
         if loads or _has_load(values):
             looked |= _BY_ANGLE
-    for f in (*phase_findings(values, watched.flow), *shift_findings(values, {})):
+    for f in phase_findings(values, watched.flow):
         found[f.code] = f
+    if "missing_phase" not in found:  # a meter may take its frequency from that phase
+        for f in shift_findings(values, {}):
+            found[f.code] = f
     if len(watched.history) == _KEPT and isinstance(check_power(values), PowerCheck):
         looked |= {"wrong_ratio", "kvar_as_kw"}
         for f in power_findings(watched.history, watched.ratios):

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from edge_agent.commissioning.cli import commission_point
+from edge_agent.commissioning.following import WalkClock
 from edge_agent.commissioning.questions import Question
 from edge_agent.commissioning.record import Record
-from edge_agent.commissioning.walk import WalkClock
 from edge_agent.simulator.faulty_unit import FaultyUnit
 from edge_agent.simulator.responder import Responder
 from edge_agent.simulator.scenario import Scenario

@@ -137,6 +137,17 @@ def test_a_missing_phase_is_raised_within_the_hour(folder: Path) -> None:
     assert plant.run(1) == []
 
 
+def test_a_ghost_voltage_without_frequency_is_a_missing_phase_only(folder: Path) -> None:
+    plant = Watched(folder, {1: {"no_voltage": ["L1"]}})
+    real = plant.units[1].numbers
+
+    def ghost(at_s: float) -> dict[str, float]:
+        return real(at_s) | {"voltage.L1": 52.0, "frequency.total": 0.0}
+
+    plant.units[1].numbers = ghost  # type: ignore[method-assign]  # a meter of another kind
+    assert plant.run(3) == ["p1 missing_phase"]
+
+
 def test_a_wrong_unit_of_energy_is_raised_after_some_hours(folder: Path) -> None:
     wrong = three_phase_profile(folder / "wrong.toml", energy_unit="MWh")
     plant = Watched(folder, {1: {}}, profile=wrong)
