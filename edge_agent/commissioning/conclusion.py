@@ -63,8 +63,8 @@ _TWICE: Final = 2
 
 def rate_of(profile: Profile, direction: str) -> tuple[str | None, str | None, float]:
     """Return a profile's main counter, its rate, and the counter's units in a rate-hour."""
-    names = {r.name for r in profile.register}
-    counters = [r for r in profile.register if r.counter is not None]
+    names = {r.name for r in profile.values}
+    counters = [r for r in profile.values if r.counter is not None]
     order = ["export", "total"] if direction == "export" else ["total", "import"]
     for quantity, rate, per_rate in _RATES:
         channels = [r.channel for r in counters if r.quantity == quantity]

@@ -96,7 +96,7 @@ class RecordedDevice(_Part, kw_only=True, frozen=True):
     """The meter as seen on site and as read.
 
     ``address`` is its line's, ``baud`` that of a serial line; ``profile_sha256`` stands for the
-    registers by which it was read.
+    registers by which it was read; ``unit`` is the address of a DL/T 645 or CJ/T 188 meter too.
     """
 
     code: str
@@ -111,7 +111,7 @@ class RecordedDevice(_Part, kw_only=True, frozen=True):
     line: str
     kind: str
     address: str
-    unit: int
+    unit: int | str
     baud: int | None
     parity: str | None
     stop_bits: int | None

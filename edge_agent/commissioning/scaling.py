@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from edge_agent.blocks import Block
+from edge_agent.data_items import DataItem
 from edge_agent.plan import UnitPart
 from edge_agent.power_check import Measured
 from edge_agent.profile import ProfileRegister
@@ -97,7 +98,9 @@ def scalings_of(
     }
 
 
-def _line(register: ProfileRegister, installation: Installation | None) -> tuple[float, float]:
+def _line(
+    register: ProfileRegister | DataItem, installation: Installation | None
+) -> tuple[float, float]:
     unit = unit_ratio(register.quantity, register.unit)
     ratio = ratio_at_point(register.quantity, register.side, installation or _PLAIN)
     to_amount = ratio * unit.numerator / unit.denominator

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-import msgspec
-
 from edge_agent.blocks import Block, needed
 from edge_agent.commissioning.scaling import BlockScaling, installation_of, scalings_of
-from edge_agent.decode import compile_decoder
 from edge_agent.errors import ReadError
 from edge_agent.lines import FieldLine, make_lines
+from edge_agent.lines.exchange import UnitAddress
 from edge_agent.outbox import read_batches
 from edge_agent.plan import ReadPlan, UnitPart, UnitPlan, birth_bytes
 from edge_agent.power_check import Measured
@@ -28,6 +26,7 @@ __all__ = ["MeterSource", "OutboxSource", "PlacedPart", "ReadingSource", "Snapsh
 
 _FRESH_S: Final = 60.0
 _LAST_ADDRESS: Final = 0xFFFF
+_MODBUS: Final = ("holding", "input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def placed_parts(plan: ReadPlan) -> dict[str, PlacedPart]:
     """Return the meters that an agent reads, by their points."""
     found: dict[str, PlacedPart] = {}
     for line, plans in plan.lines:
-        by_unit: dict[int, list[UnitPlan]] = {}
+        by_unit: dict[UnitAddress, list[UnitPlan]] = {}
         for plan_ in plans:
             by_unit.setdefault(plan_.unit, []).append(plan_)
         for units in by_unit.values():
@@ -131,11 +130,8 @@ class MeterSource:
         self._now_s = now_s
         self._tallies: dict[str, Tally] = {}
         self._refused: set[int] = set()
-        # A repeated request would hide what the frame error rate is about.
-        lines = [msgspec.structs.replace(line, retries=0) for line, _ in plan.lines]
-        devices = [
-            msgspec.structs.replace(u.device, retries=0) for _, units in plan.lines for u in units
-        ]
+        lines = [line for line, _ in plan.lines]
+        devices = [u.device for _, units in plan.lines for u in units]
         self._lines: dict[str, FieldLine] = {
             line.code: made
             for line, made in zip(lines, make_lines(lines, devices), strict=True)
@@ -180,17 +176,22 @@ class MeterSource:
         tally = self.tally(point)
         tally.requests += 1
         try:
-            data = await self._lines[placed.line.code].read(unit.unit, asked, unit.timeout_s)
+            data = await self._ask(placed, unit, asked)
         except ReadError as error:
             tally.errors += error.quality == Quality.NO_RESPONSE
             if error.quality == Quality.NO_RESPONSE:
                 raise
-            if asked is block and len(block.registers) > 1:
+            if asked is block and block.function in _MODBUS and len(block.registers) > 1:
                 self._refused.add(block.group)
             return {}
-        numbers, quality = compile_decoder(block.registers, block.address)(data)
+        numbers, quality = block.decoder()(data)
         amounts = self._scalings[block.group].apply(numbers, quality)
         return amounts[placed.number] if placed.number < len(amounts) else {}
+
+    async def _ask(self, placed: PlacedPart, unit: UnitPlan, block: Block) -> bytes:
+        # A retry would hide what the frame error rate is about.
+        line = self._lines[placed.line.code]
+        return await line.read(unit.unit, block, unit.timeout_s, retry=False)
 
     async def _read_singly(
         self, placed: PlacedPart, unit: UnitPlan, block: Block, point: str
@@ -207,13 +208,13 @@ class MeterSource:
             tally = self.tally(point)
             tally.requests += 1
             try:
-                data = await self._lines[placed.line.code].read(unit.unit, one, unit.timeout_s)
+                data = await self._ask(placed, unit, one)
             except ReadError as error:
                 tally.errors += error.quality == Quality.NO_RESPONSE
                 if error.quality == Quality.NO_RESPONSE:
                     raise
                 continue
-            numbers, quality = compile_decoder(one.registers, one.address)(data)
+            numbers, quality = one.decoder()(data)
             found |= BlockScaling((column,)).apply(numbers, quality)[column[0]]
         return found
 
@@ -223,6 +224,8 @@ class MeterSource:
         values: dict[str, Measured] = {}
         for unit in placed.units:
             for block in unit.blocks:
+                if block.function not in _MODBUS:
+                    return {}
                 first = block.address + by
                 last = first + block.count - 1
                 barred = any(

@@ -103,7 +103,7 @@ class Walk:
         profile = site.placed.part.profile
         self._counter, self._rate, self._per_rate = rate_of(profile, site.point.direction)
         self._law = CounterLaw(self._counter, self._rate, self._per_rate)
-        self._electric = any(r.quantity == "active_power" for r in profile.register)
+        self._electric = any(r.quantity == "active_power" for r in profile.values)
 
     async def run(self) -> Record:
         """Go through all steps that are still open and return the record.

@@ -26,6 +26,7 @@ from edge_agent.commissioning.wiring import (
     power_findings,
     shift_findings,
 )
+from edge_agent.lines.exchange import UnitAddress
 from edge_agent.plan import ReadPlan, UnitPlan
 from edge_agent.poller import Sample
 from edge_agent.power_check import Measured, PowerCheck, check_power
@@ -134,7 +135,7 @@ class WiringWatch:
         self._twins_us = 0
         self._parents = {p.code: p.parent for p in plant.point if p.parent is not None}
         for _, plans in plan.lines:
-            by_unit: dict[int, list[UnitPlan]] = {}
+            by_unit: dict[UnitAddress, list[UnitPlan]] = {}
             for unit_plan in plans:
                 by_unit.setdefault(unit_plan.unit, []).append(unit_plan)
             for unit_plans in by_unit.values():
