@@ -22,6 +22,7 @@ app.command("edge_agent.diagnosis:diagnose", name="diagnose")
 app.command("edge_agent.simulator.cli:app", name="simulate")
 app.command("edge_agent.inspect_cli:profiles", name="profiles")
 app.command("edge_agent.inspect_cli:probe", name="probe")
+app.command("edge_agent.commissioning.cli:commission", name="commission")
 
 
 @app.command

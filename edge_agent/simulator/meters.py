@@ -18,6 +18,7 @@ from edge_agent.decode import encode
 from edge_agent.profile import Profile, ProfileRegister, load_profile
 from edge_agent.simulator.scenario import Scenario, Unit
 from edge_agent.simulator.steel_load import QUARTER_S, SteelLoad
+from edge_agent.simulator.wired_load import WiredLoad
 from enpilot.quantities import unit_ratio
 
 __all__ = ["SimulatedUnit", "shift_start"]
@@ -51,6 +52,8 @@ RESET_AFTER_S: Final = 5
 class SimulatedUnit:
     """One unit's registers as a pure function of time."""
 
+    _began_s = 0.0
+
     def __init__(self, scenario: Scenario, unit: Unit, load: SteelLoad) -> None:
         self.unit = unit
         self.profile: Profile = load_profile(unit.profile)
@@ -58,7 +61,7 @@ class SimulatedUnit:
         self._load = load
         self._pieces = _PieceCount(load)
         show: Mapping[str, Callable[[float], dict[str, float]]] = {
-            "electricity": self._electricity,
+            "electricity": self._electricity if unit.wiring is None else self._wired,
             "steam": self._steam,
             "pieces": self._piece_counter,
         }
@@ -172,6 +175,12 @@ class SimulatedUnit:
             return float(whole % self._modulus(register.name))
         value = shown.get(register.name, 0.0) / float(unit)
         return (value - float(register.offset)) / ratio / float(register.scale)
+
+    def _wired(self, at_s: float) -> dict[str, float]:
+        assert self.unit.wiring is not None
+        unit = self.unit
+        load = WiredLoad(self.unit.wiring, self.profile, unit.ct_ratio, unit.opening_counts)
+        return load.counts(at_s, self._began_s)
 
     def _steam(self, at_s: float) -> dict[str, float]:
         lagged = at_s - _STEAM_LAG_S

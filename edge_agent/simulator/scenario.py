@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from edge_agent.simulator.faults import Fault
 from edge_agent.simulator.steel_load import Improvement, SteelLoad
+from edge_agent.simulator.wired_load import Wiring
 from enpilot.errors import ConfigurationError
 from enpilot.plant.model import bytes_of
 
@@ -50,7 +51,9 @@ class CapturedBlock(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One unit id: what kind of meter it is and which profile's registers it shows.
-    A ``captured`` unit shows the words of its blocks, always the same ones. A meter of DL/T 645 or
+
+    With ``wiring`` an electricity meter shows that SYNTHETIC load instead of the real one. A
+    ``captured`` unit shows the words of its blocks, always the same ones. A meter of DL/T 645 or
     CJ/T 188 has a ``meter_address`` instead of a unit id.
     """
 
@@ -62,6 +65,7 @@ class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     opening_counts: Annotated[int, Meta(ge=0)] = 0
     block: list[CapturedBlock] = []
     fault: list[Fault] = []
+    wiring: Wiring | None = None
 
     def __post_init__(self) -> None:
         if (self.kind == "captured") != bool(self.block):

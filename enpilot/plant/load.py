@@ -83,6 +83,7 @@ def load_plant(file: Path) -> Plant:
         *_word_errors(plant),
         *_line_errors(plant),
         *_wiring_errors(plant),
+        *_record_errors(plant),
         *_parent_errors(plant),
         *_target_errors(plant),
     ]
@@ -383,6 +384,28 @@ def _wiring_errors(plant: Plant) -> list[str]:
                     f"`$.installation[{i}].registers[{j}]`"
                 )
             stood.add((r.quantity, r.channel))
+    return errors
+
+
+def _record_errors(plant: Plant) -> list[str]:
+    errors = []
+    for i, p in enumerate(plant.point):
+        path = f"$.point[{i}]"
+        if (p.record is None) != (p.record_sha256 is None):
+            errors.append(
+                f"point {p.code!r}: `record` and `record_sha256` go together; `enpilot edge "
+                f"commission {p.code}` prints both - at `{path}`"
+            )
+        if p.record is not None and p.commissioning in ("planned", "wired"):
+            errors.append(
+                f"point {p.code!r} has a record, yet is {p.commissioning!r}: `commissioning` is "
+                f'"verified" or "accepted" by a record - at `{path}.commissioning`'
+            )
+        if p.record is not None and (Path(p.record).is_absolute() or ".." in Path(p.record).parts):
+            errors.append(
+                f"point {p.code!r}: the record lies beside the plant file or below, and is named "
+                f"from there - at `{path}.record`"
+            )
     return errors
 
 

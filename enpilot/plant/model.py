@@ -197,7 +197,11 @@ class Device(_Strict, kw_only=True):
 
 
 class Point(Dated, kw_only=True):
-    """A place where something is measured; it never dies, its role is dated (F1, F30)."""
+    """A place where something is measured; it never dies, its role is dated (F1, F30).
+
+    ``record`` is the file of its commissioning record, relative to the plant file, and
+    ``record_sha256`` the hash of that file's bytes, so that neither is exchanged unnoticed.
+    """
 
     code: Code
     name: Names
@@ -207,6 +211,8 @@ class Point(Dated, kw_only=True):
     metering_level: Annotated[int, Meta(ge=1, le=3)] | None = None
     parent: Code | None = None
     commissioning: Literal["planned", "wired", "verified", "accepted"] = "planned"
+    record: str | None = None
+    record_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
 
 
 class Register(_Strict, kw_only=True):
