@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections import deque
@@ -421,6 +422,9 @@ def run_agent(
     edge_agent.errors.OutboxError
         If the outbox cannot be used.
     """
+    # Plan, profiles and modules stay for good; the collector need not look at them again.
+    gc.collect()
+    gc.freeze()
 
     async def main() -> None:
         stop = asyncio.Event()

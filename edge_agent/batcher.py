@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -101,8 +102,9 @@ class Batcher:
 
 def _columns(group: int, samples: list[Sample], wide: bool) -> GroupReadings:
     base = samples[0].ts_us
-    columns: list[list[int | float | str | None]] = list(
-        map(list, zip(*(s.values for s in samples), strict=True))
+    # Tuples: a batch of many groups has thousands of columns, and lists would wake the collector.
+    columns: list[Sequence[int | float | str | None]] = list(
+        zip(*(s.values for s in samples), strict=True)
     )
     if wide:
         columns = [[_on_wire(value) for value in column] for column in columns]
@@ -110,7 +112,7 @@ def _columns(group: int, samples: list[Sample], wide: bool) -> GroupReadings:
     if any(s.quality is not None and any(s.quality) for s in samples):
         good = [0] * len(columns)
         rows = [good if s.quality is None else s.quality for s in samples]
-        quality = list(map(list, zip(*rows, strict=True)))
+        quality = list(zip(*rows, strict=True))
     return GroupReadings(
         group=group,
         ts=base,

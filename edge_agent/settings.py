@@ -68,5 +68,5 @@ class EdgeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     clock: ClockSettings = msgspec.field(default_factory=ClockSettings)
     web: WebSettings = msgspec.field(default_factory=WebSettings)
     batch_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
-    batch_readings: Annotated[int, Meta(ge=1, le=2000)] = 1000
+    batch_readings: Annotated[int, Meta(ge=1, le=2000)] = 2000
     drain_s: Annotated[float, Meta(ge=0, le=60)] = 5.0

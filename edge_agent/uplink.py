@@ -35,6 +35,7 @@ _log = structlog.get_logger("edge")
 _FIRST_RECONNECT_S: Final = 1.0
 _LAST_RECONNECT_S: Final = 60.0
 _IDLE_S: Final = 0.5
+_GATHER_S: Final = 0.05
 _STORAGE_AGAIN_S: Final = 10.0
 _PROTOCOLS: Final = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5": aiomqtt.ProtocolVersion.V5}
 
@@ -243,6 +244,8 @@ class Uplink:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_IDLE_S):
                         await self._wake.wait()
+            # What comes together goes together: one turn of disk and broker for several batches.
+            await asyncio.sleep(_GATHER_S)
 
     def _next(self) -> list[HeldBatch]:
         turn = self._pacing.turn()

@@ -126,7 +126,9 @@ async def _plain(contest: Contest, plan: ReadPlan) -> Measured:
 
     async def read(client: AsyncModbusTcpClient, unit: int, address: int, count: int) -> int:
         reply = await client.read_holding_registers(address, count=count, device_id=unit)
-        return len(reply.registers)
+        if len(reply.registers) != count:
+            raise ConnectionError(f"{len(reply.registers)} registers, not {count}")
+        return count
 
     async def serve(line: int) -> None:
         described, units = plan.lines[line]
@@ -155,9 +157,11 @@ async def _plain(contest: Contest, plan: ReadPlan) -> Measured:
     meter.begin()
     await asyncio.sleep(contest.seconds)
     measured = meter.end()
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
+    ending = set(tasks)
+    while ending:  # again and again: pymodbus may forget a cancellation that comes with a reply
+        for task in ending:
+            task.cancel()
+        _, ending = await asyncio.wait(ending, timeout=1)
     return measured
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 import zstandard
@@ -12,15 +13,23 @@ _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _LEVEL: Final = 3
 
 
+class _Codecs(threading.local):
+    """One pair a thread: making them costs as much as their work, and they are not to be shared."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_codecs = _Codecs()
+
+
 def packed(body: bytes) -> bytes:
     """Return a body as it is kept."""
-    # One compressor is not for several threads; making one costs less than a lock would.
-    smaller = zstandard.ZstdCompressor(level=_LEVEL).compress(body)
+    smaller = _codecs.compress(body)
     return smaller if len(smaller) < len(body) else body
 
 
 def unpacked(kept: bytes) -> bytes:
     """Return the plain bytes of a kept body."""
-    if kept[:4] != _MAGIC:
-        return kept
-    return zstandard.ZstdDecompressor().decompress(kept)
+    return _codecs.decompress(kept) if kept[:4] == _MAGIC else kept

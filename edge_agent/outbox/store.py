@@ -28,7 +28,7 @@ from edge_agent.outbox.space import (
     make_room,
     usage,
 )
-from edge_agent.outbox.tables import get_meta, open_stream, prepare
+from edge_agent.outbox.tables import get_meta, open_stream, prepare, set_meta
 from enpilot.wire import Receipt
 
 __all__ = ["HeldBatch", "Outbox", "OutboxLoad"]
@@ -117,7 +117,13 @@ class Outbox:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that a power cut may undo, with all that follow it: never a reading's.
+
+        What it says is said again by the platform, and flash memory wears by each flush. It is on
+        disk at the latest with the next batch.
+        """
         with self._use() as db:
+            db.execute("PRAGMA synchronous = NORMAL")
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -125,7 +131,15 @@ class Outbox:
                 with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back already
                     db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
+            else:
+                db.execute("COMMIT")
+            finally:
+                db.execute("PRAGMA synchronous = FULL")
+
+    def _settle(self) -> None:
+        """Bring what was changed so far to disk, before anything is sent under a new number."""
+        with self._use() as db:
+            set_meta(db, "settled_us", str(time.time_ns() // 1000))
 
     def keep_birth(self, sha256: str, body: bytes) -> None:
         """Keep a birth as long as a batch quotes it."""
@@ -308,7 +322,9 @@ class Outbox:
                 ).fetchone()
                 self.stream, self._seq = applied.stream, int(row[0])
                 self._young.clear()
-            return applied
+        if applied.renumbered:
+            self._settle()
+        return applied
 
     def tidy(self, births: Collection[str]) -> int:
         """Forget what was confirmed long ago, give up what is over the limits; return the cost.
@@ -321,7 +337,10 @@ class Outbox:
             Readings that were dropped or thinned away.
         """
         with self._transaction() as db:
-            self._seq += renumber(db, "requeued", self.stream, self._seq)
+            requeued = renumber(db, "requeued", self.stream, self._seq)
+            self._seq += requeued
+        if requeued:
+            self._settle()
         now_us = time.time_ns() // 1000
         self.forget_confirmed(self._limits.keep_confirmed_h * 3600, births)
         with self._use() as db:

@@ -7,6 +7,7 @@ compressed or not, with another ``first``, is the same batch (D2, D15).
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -52,6 +53,14 @@ class WireError(ValueError):
         self.code = code
 
 
+class _Compressor(threading.local):
+    """One a thread: making it costs as much as its work, and it is not to be shared."""
+
+    def __init__(self) -> None:
+        self.of_this_thread = zstandard.ZstdCompressor(level=3)
+
+
+_compressor = _Compressor()
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind) for kind in (Birth, DataMessage, Receipt, Status, Batch)
@@ -72,7 +81,7 @@ def encode(message: msgspec.Struct, *, compress: bool = False) -> bytes:
     """
     plain = _encoder.encode(message)
     if compress and len(plain) >= _COMPRESS_FROM_BYTES:
-        packed = zstandard.ZstdCompressor(level=3).compress(plain)
+        packed = _compressor.of_this_thread.compress(plain)
         if len(packed) < len(plain):
             return packed
     return plain

@@ -6,6 +6,7 @@ Decimal numbers that must stay exact (scales, moduli) travel as strings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -90,8 +91,8 @@ class GroupReadings(msgspec.Struct, kw_only=True, omit_defaults=True):
     ts: int
     dt: list[int]
     late_ms: list[int]
-    values: list[list[int | float | str | None]]
-    quality: list[list[int]] | None = None
+    values: Sequence[Sequence[int | float | str | None]]
+    quality: Sequence[Sequence[int]] | None = None
 
 
 class Batch(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -24,7 +24,7 @@ def test_left_out_keys_have_their_defaults(tmp_path: Path) -> None:
     assert settings.plant == Path("plant.toml")
     assert (settings.batch_s, settings.batch_readings, settings.limits.keep_confirmed_h) == (
         5,
-        1000,
+        2000,
         72,
     )
     assert settings.mqtt.port == 1883
