@@ -17,6 +17,7 @@ from edge_agent.address_search import Culprits
 from edge_agent.batcher import FilledBatch
 from edge_agent.blocks import Stretch
 from edge_agent.clock import Clock, ClockTrust, steady_clock
+from edge_agent.commissioning.watch import WiringWatch
 from edge_agent.errors import OutboxWriteError
 from edge_agent.learned import LearnedLimits
 from edge_agent.outbox import Outbox
@@ -26,7 +27,7 @@ from edge_agent.reading import LineShop, PollerHooks, Reading
 from edge_agent.settings import EdgeSettings
 from edge_agent.uplink import Uplink
 from enpilot.errors import ConfigurationError
-from enpilot.plant import load_plant
+from enpilot.plant import Plant, load_plant
 from enpilot.wire import Status
 
 __all__ = ["Agent", "load_plan", "run_agent"]
@@ -41,7 +42,9 @@ _PLAN_AGAIN_AFTER_S: Final = 2.0
 _UNSTORED_BATCHES: Final = 256
 
 
-def load_plan(settings: EdgeSettings, learned: LearnedLimits | None = None) -> ReadPlan:
+def load_plan(
+    settings: EdgeSettings, learned: LearnedLimits | None = None, plant: Plant | None = None
+) -> ReadPlan:
     """Return what an agent reads, by its plant file and what its units have refused so far.
 
     Raises
@@ -50,9 +53,8 @@ def load_plan(settings: EdgeSettings, learned: LearnedLimits | None = None) -> R
         If the plant file cannot be used.
     """
     memory = learned if learned is not None else _memory(settings)
-    return plan_for_agent(
-        load_plant(settings.plant), settings.agent, settings.plant, learned=memory
-    )
+    described = plant or load_plant(settings.plant)
+    return plan_for_agent(described, settings.agent, settings.plant, learned=memory)
 
 
 class Agent:
@@ -64,10 +66,16 @@ class Agent:
         What it reads, see `load_plan`.
     trust
         Whether the wall clock can be believed; left out, the machine's.
+    plant
+        The plant whose wiring is watched; left out, no wiring is.
     """
 
     def __init__(
-        self, settings: EdgeSettings, plan: ReadPlan, trust: ClockTrust | None = None
+        self,
+        settings: EdgeSettings,
+        plan: ReadPlan,
+        trust: ClockTrust | None = None,
+        plant: Plant | None = None,
     ) -> None:
         self._settings = settings
         self._learned = _memory(settings)
@@ -76,6 +84,7 @@ class Agent:
         self._shop = LineShop()
         self._hooks = PollerHooks(self._deliver, self._unit_refused, self._unit_gave)
         self._steady = steady_clock()
+        self._watch = None if plant is None else WiringWatch(plan, plant)
         self._reading = self._read_by(plan, self._first_clock())
         self._ending: list[Reading] = []
         self._counted = PollCounts()
@@ -91,6 +100,7 @@ class Agent:
         self._read_only = False
         self._gives_up = False
         self.moved_s = time.monotonic()
+        self._told: set[tuple[str, str]] = set()
         self._uplink = Uplink(
             settings.mqtt, settings.uplink, self._outbox, settings.agent, self._reading.births,
             self._describe,
@@ -164,6 +174,8 @@ class Agent:
         self._readings += len(sample.values)
         if reading.add(sample):
             self._full.set()
+        if self._watch is not None and reading is self._reading:
+            self._watch.observe(sample)
 
     def _unit_refused(self, plan: UnitPlan, found: Culprits) -> None:
         if self._learned.add(plan.device.code, plan.profiles, found):
@@ -185,6 +197,8 @@ class Agent:
         status.clock_jumps = clock.jumps
         status.clock_jump_ms = clock.jump_us // 1000
         status.outbox_state = "read_only" if self._read_only else "ok"
+        if self._watch is not None:
+            status.findings = self._watch.codes_by_device()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop, or until a part of it cannot go on."""
@@ -217,11 +231,21 @@ class Agent:
                 raise _first(error)
         _log.info("agent has stopped", agent=self._settings.agent)
 
+    def _tell_findings(self) -> None:
+        """Say what the wiring watch has found, once when it comes and once when it goes."""
+        now = set() if self._watch is None else set(self._watch.codes_by_device())
+        for code, device in sorted(now - self._told):
+            _log.warning("wiring: see `enpilot edge commission`", finding=code, device=device)
+        for code, device in sorted(self._told - now):
+            _log.info("wiring: gone", finding=code, device=device)
+        self._told = now
+
     async def _watch_pollers(self) -> None:
         """End with the first poller that fails; those that are told to finish may."""
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
             self.moved_s = time.monotonic()
+            self._tell_findings()
             for task in self._reading.tasks:
                 if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error
@@ -236,7 +260,8 @@ class Agent:
             asked = self._reload.is_set()
             self._reload.clear()
             try:
-                plan = await asyncio.to_thread(load_plan, self._settings, self._learned)
+                plant = await asyncio.to_thread(load_plant, self._settings.plant)
+                plan = await asyncio.to_thread(load_plan, self._settings, self._learned, plant)
             except (ConfigurationError, OSError) as error:
                 _log.error("the plant file cannot be used: going on as before", reason=str(error))
                 continue
@@ -244,13 +269,13 @@ class Agent:
                 if asked:
                     _log.info("the plant file asks for nothing new")
                 continue
-            await self._go_over(plan, self._reading.clock)
+            await self._go_over(plan, self._reading.clock, plant)
             _log.info(
                 "another read plan is in force", requests_per_scan=plan.requests_per_scan,
                 lines=len(plan.lines),
             )  # fmt: skip
 
-    async def _go_over(self, plan: ReadPlan, clock: Clock) -> None:
+    async def _go_over(self, plan: ReadPlan, clock: Clock, plant: Plant | None = None) -> None:
         """Let each line end what is due and begin with the next plan."""
         old, new = self._reading, self._read_by(plan, clock)
         for birth in new.births:
@@ -258,6 +283,10 @@ class Agent:
         self._uplink.change_births(new.births)
         self._ending.append(old)
         self._reading = new
+        if plant is not None and self._watch is not None:
+            watch = WiringWatch(plan, plant)
+            watch.take_over(self._watch)
+            self._watch = watch
 
         async def change(code: str) -> None:
             await old.finish([code])
@@ -404,6 +433,7 @@ async def _end(*tasks: asyncio.Task[Any]) -> None:
 def run_agent(
     settings: EdgeSettings,
     plan: ReadPlan,
+    plant: Plant | None = None,
     serve: Callable[[Agent], contextlib.AbstractContextManager[object]] | None = None,
 ) -> None:
     """Run an agent until SIGINT or SIGTERM; SIGHUP makes it read the plant file again.
@@ -414,6 +444,8 @@ def run_agent(
         Its settings.
     plan
         What it reads, see `load_plan`.
+    plant
+        The plant whose wiring is watched.
     serve
         Shows the agent to others for as long as it runs.
 
@@ -431,7 +463,7 @@ def run_agent(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        agent = Agent(settings, plan)
+        agent = Agent(settings, plan, plant=plant)
         loop.add_signal_handler(signal.SIGHUP, agent.reload)
         with contextlib.nullcontext() if serve is None else serve(agent):
             await agent.run(stop)

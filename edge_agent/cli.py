@@ -11,6 +11,7 @@ import msgspec
 from edge_agent.line_options import line_from_options
 from edge_agent.settings import EdgeSettings
 from enpilot.logs import configure_logs
+from enpilot.plant import load_plant
 from enpilot.settings import load_settings
 
 __all__ = ["app"]
@@ -34,7 +35,9 @@ def run(settings: Path) -> None:
 
     configure_logs()
     chosen = load_settings(settings, EdgeSettings)
-    run_agent(chosen, load_plan(chosen), lambda agent: serving(agent, chosen.web))
+    plant = load_plant(chosen.plant)
+    plan = load_plan(chosen, plant=plant)
+    run_agent(chosen, plan, plant, lambda agent: serving(agent, chosen.web))
 
 
 @app.command

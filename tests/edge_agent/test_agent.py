@@ -17,6 +17,7 @@ from edge_agent.outbox import read_batches, read_streams
 from edge_agent.plan import ReadPlan
 from edge_agent.settings import ClockSettings, EdgeSettings, UplinkSettings
 from enpilot.demo.processes import free_port
+from enpilot.plant import load_plant
 from enpilot.settings import MqttSettings
 from enpilot.wire import Birth, GroupDeclaration, QualityFlag, SeriesDeclaration, Status
 from tests.edge_agent.agent_under_test import lay_out, until
@@ -110,7 +111,7 @@ def scans(folder: Path) -> list[tuple[str, int]]:
 async def test_another_plant_file_takes_over_without_losing_a_scan(tmp_path: Path) -> None:
     async with serving([MeterUnderTest(1, [4, 5, 6]).device()]) as port:
         settings = lay_out(tmp_path, port, [0, 1])
-        agent = Agent(settings, load_plan(settings))
+        agent = Agent(settings, load_plan(settings), plant=load_plant(settings.plant))
         stop = asyncio.Event()
         with capture_logs() as logs:
             running = asyncio.create_task(agent.run(stop))
@@ -124,6 +125,11 @@ async def test_another_plant_file_takes_over_without_losing_a_scan(tmp_path: Pat
             await until(lambda: agent.reading is not first)
             seen = agent.readings
             await until(lambda: agent.readings >= seen + 6)
+            status = Status(v=1, agent="gw-1", state="online", since_us=0)
+            agent._describe(status)
+            assert status.findings == []  # a status register has no wiring to be wrong
+            assert agent._watch is not None
+            assert agent._watch._latest.keys() == {0}  # and it follows the new plan
             stop.set()
             await running
     found = scans(tmp_path)
