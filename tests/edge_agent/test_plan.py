@@ -17,6 +17,7 @@ from edge_agent.profile import Profile, ProfileRegister, load_profile
 from enpilot.demo.history import DemoFiles
 from enpilot.plant import Plant, load_plant
 from enpilot.wire import MAX_WIRE_BYTES, Birth, GroupDeclaration, SeriesDeclaration, decode_birth
+from tests.edge_agent.agent_under_test import lay_out
 from tests.edge_agent.profiles_for_tests import profile, register
 from tests.services.clock import a_day_in
 
@@ -229,3 +230,23 @@ def test_a_planned_removal_or_move_counts_from_its_date(tmp_path: Path) -> None:
         now = dt.datetime(2026, 2 if day == 28 else 3, day, 12, tzinfo=dt.UTC)
         ((_, (unit,)),) = plan_for_agent(plant, "gw-1", file, now).lines
         assert unit.parts[0].point == point
+
+
+def test_circuits_of_one_meter_are_read_together(tmp_path: Path) -> None:
+    plant = lay_out(tmp_path, 502, [0, 1]).plant
+    circuits = "".join(
+        f'[[device]]\ncode = "circuit{n}"\npart_of = "d"\nprofile = "p.toml"\nperiod_s = 1\n'
+        f"address_offset = {2 * n}\n"
+        f'[[point]]\ncode = "q{n}"\nname = {{ zh = "路", en = "circuit" }}\n'
+        f'medium = "electricity"\nrole = "check"\n'
+        f'[[installation]]\npoint = "q{n}"\ndevice = "circuit{n}"\n'
+        for n in range(1, 13)
+    )
+    with plant.open("a", encoding="utf-8") as file:
+        file.write(circuits)
+    plan = plan_for_agent(load_plant(plant), "gw-1", plant)
+    ((_, (unit,)),) = plan.lines
+    assert plan.requests_per_scan == 1  # thirteen circuits of two registers each
+    assert (unit.blocks[0].address, unit.blocks[0].count) == (0, 26)
+    (group,) = plan.birth.groups
+    assert {s.point for s in group.series} == {"p", *(f"q{n}" for n in range(1, 13))}
