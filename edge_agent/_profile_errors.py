@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edge_agent.decode import WIDTH
+from enpilot.forms import form_mistakes
 from enpilot.quantities import QUANTITIES, UnitError, unit_ratio
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def checked_profile(
     """
     head = {k: v for k, v in written.items() if k not in ("register", "defaults")}
     defaults = written.get("defaults", {})
-    mistakes = list(form_mistakes(head, profile_type, "$", without=("register",)))
+    mistakes = list(form_mistakes(head, profile_type))
     if not isinstance(defaults, dict):
         return None, [*mistakes, "`defaults` is a table of register keys - at `$.defaults`"]
     known = {f.encode_name for f in msgspec.structs.fields(register_type)}
@@ -77,7 +78,7 @@ def checked_profile(
     names = [r.name for r in registers.values()]
     mistakes += [f"{n} is described twice" for n in sorted(set(names)) if names.count(n) > 1]
     mistakes += _overlap_mistakes(registers)
-    if list(form_mistakes(head, profile_type, "$", without=("register",))):
+    if list(form_mistakes(head, profile_type)):
         return None, mistakes
     if not registers:
         return None, mistakes
@@ -95,42 +96,6 @@ def _placed(entry: dict[str, Any], base: object) -> dict[str, Any]:
 
 
 _PLACES = ("address", "scale_register")
-
-
-def form_mistakes(
-    written: dict[str, Any], structure: type, path: str, without: tuple[str, ...] = ()
-) -> Iterator[str]:
-    """Check key by key, since a conversion as a whole stops at its first mistake."""
-    fields = {f.encode_name: f for f in msgspec.structs.fields(structure)}
-    for key in written:
-        if key not in fields:
-            near = ", ".join(sorted(fields))
-            yield f"Object contains unknown field `{key}` - at `{path}` (there are: {near})"
-    for key, field in fields.items():
-        if key in without:
-            continue
-        if key not in written:
-            if field.required:
-                yield f"Object missing required field `{key}` - at `{path}`"
-            continue
-        try:
-            msgspec.convert(written[key], field.type)
-        except msgspec.ValidationError as error:
-            inner, _, rest = str(error).partition(" - at `$")
-            place = f"{path}.{key}{rest.removesuffix('`')}"
-            choices = _choices(field.type)
-            remedy = f"; use one of: {', '.join(choices)}" if choices else ""
-            if "regex" in inner:
-                remedy = f': {written[key]!r} is no decimal number in quotes such as "0.1"'
-                if key in ("scale", "modulus"):
-                    remedy += ", above zero"
-            yield f"{inner}{remedy} - at `{place}`"
-
-
-def _choices(annotation: Any) -> list[str]:
-    if get_origin(annotation) is Literal:
-        return [str(c) for c in get_args(annotation)]
-    return [c for part in get_args(annotation) for c in _choices(part)]
 
 
 def quantity_mistakes(r: ProfileRegister | DataItem) -> Iterator[str]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from edge_agent._profile_errors import form_mistakes, quantity_mistakes
+from edge_agent._profile_errors import quantity_mistakes
 from edge_agent.decode import BlockDecoder
+from enpilot.forms import PositiveDecimalText, form_mistakes
 from enpilot.wire import Quality
 from enpilot.wire.messages import CounterKind, RawType
 
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 MeterProtocol = Literal["dlt645", "cjt188"]
-_Positive = Annotated[str, Meta(pattern=r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\Z")]
 _IDENTIFIER_DIGITS: Final = {"dlt645": 8, "cjt188": 4}
 _OF_THE_PROFILE: Final = ("protocol", "meter_type")
 _MODBUS: Final = frozenset(
@@ -63,10 +63,10 @@ class DataItem(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     quantity: str
     channel: str
     unit: str
-    scale: _Positive = "1"
+    scale: PositiveDecimalText = "1"
     side: Literal["primary", "secondary"] = "primary"
     counter: CounterKind | None = None
-    modulus: _Positive | None = None
+    modulus: PositiveDecimalText | None = None
     rated_min: float | None = None
     rated_max: float | None = None
     rated_max_per_h: Annotated[float, Meta(gt=0)] | None = None

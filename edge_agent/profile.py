@@ -19,13 +19,12 @@ from edge_agent._profile_errors import checked_profile
 from edge_agent.data_items import DataItem, MeterProtocol, checked_meter_profile
 from edge_agent.decode import RAW_TYPE, WIDTH, RegisterType
 from edge_agent.errors import ProfileError
+from enpilot.forms import DecimalText, PositiveDecimalText
 from enpilot.wire.messages import CounterKind, RawType
 
 __all__ = ["Profile", "ProfileRegister", "load_profile", "profile_codes"]
 
 _Address = Annotated[int, Meta(ge=0, le=65535)]
-_Positive = Annotated[str, Meta(pattern=r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\Z")]
-_Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?\Z")]
 
 
 class ProfileRegister(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -46,13 +45,13 @@ class ProfileRegister(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     quantity: str
     channel: str
     unit: str
-    scale: _Positive = "1"
+    scale: PositiveDecimalText = "1"
     scale_register: _Address | None = None
-    offset: _Decimal = "0"
+    offset: DecimalText = "0"
     not_available: list[int | float] = []
     side: Literal["primary", "secondary"] = "primary"
     counter: CounterKind | None = None
-    modulus: _Positive | None = None
+    modulus: PositiveDecimalText | None = None
     rated_min: float | None = None
     rated_max: float | None = None
     rated_max_per_h: Annotated[float, Meta(gt=0)] | None = None

@@ -11,9 +11,16 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
+from msgspec import Meta
 
-__all__ = ["form_mistakes"]
+__all__ = ["DecimalText", "PositiveDecimalText", "form_mistakes"]
 
+_DECIMAL = 'a decimal number in quotes such as "0.1"'
+# In quotes, since a binary float would not hold them exactly.
+DecimalText = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?\Z", description=_DECIMAL)]
+PositiveDecimalText = Annotated[
+    str, Meta(pattern=r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\Z", description=f"{_DECIMAL}, above zero")
+]
 _Hook = Callable[[type, Any], Any]
 
 
@@ -75,8 +82,10 @@ def _mistake(written: Any, kind: Any, path: str, dec_hook: _Hook | None) -> Iter
         msgspec.convert(written, kind, dec_hook=dec_hook)
     except msgspec.ValidationError as error:
         sentence, _, inner = str(error).partition(" - at `$")
-        choices = _choices(kind)
-        remedy = f" (one of: {', '.join(choices)})" if choices and "enum" in sentence else ""
+        choices, form = _choices(kind), _described(kind)
+        remedy = f"; use one of: {', '.join(choices)}" if choices else ""
+        if form is not None and "regex" in sentence:
+            remedy = f": {written!r} is not {form}"
         yield f"{sentence}{remedy} - at `{path}{inner.removesuffix('`')}`"
 
 
@@ -99,6 +108,16 @@ def _structure(kind: Any) -> type[msgspec.Struct] | None:
 def _item(kind: Any) -> Any | None:
     found = [get_args(a)[0] for a in _alternatives(kind) if get_origin(a) is list]
     return found[0] if len(found) == 1 else None
+
+
+def _described(kind: Any) -> str | None:
+    """Return what a type says of itself in its `msgspec.Meta`."""
+    if get_origin(kind) is Annotated:
+        return next(
+            (m.description for m in get_args(kind)[1:] if isinstance(m, msgspec.Meta)), None
+        )
+    found = [d for part in get_args(kind) if (d := _described(part)) is not None]
+    return found[0] if found else None
 
 
 def _choices(kind: Any) -> list[str]:

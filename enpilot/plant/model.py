@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from enpilot.forms import DecimalText, PositiveDecimalText
+
 __all__ = [
     "Agent",
     "AlertRule",
@@ -37,8 +39,6 @@ __all__ = [
 
 # \Z, since $ would let a line break at the end through.
 Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z")]
-Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?\Z")]
-_Positive = Annotated[str, Meta(pattern=r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\Z")]
 _Share = Annotated[str, Meta(pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)\Z")]
 _PositiveShare = Annotated[str, Meta(pattern=r"^(?=.*[1-9])(0\.[0-9]+|1(\.0+)?)\Z")]
 _Rate = Annotated[str, Meta(pattern=r"^(-[0-9]+|0)(\.[0-9]+)?\Z")]  # below 1; 4 % is "0.04"
@@ -220,8 +220,8 @@ class Register(_Strict, kw_only=True):
 
     quantity: str
     channel: str
-    opening: Decimal | None = None
-    closing: Decimal | None = None
+    opening: DecimalText | None = None
+    closing: DecimalText | None = None
 
 
 class Installation(Dated, kw_only=True):
@@ -229,8 +229,8 @@ class Installation(Dated, kw_only=True):
 
     point: Code
     device: Code
-    ct_ratio: _Positive = "1"
-    pt_ratio: _Positive = "1"
+    ct_ratio: PositiveDecimalText = "1"
+    pt_ratio: PositiveDecimalText = "1"
     sign: Literal[-1, 1] = 1
     phase_map: str | None = None
     registers: list[Register] = []
@@ -283,7 +283,7 @@ class Target(_Strict, kw_only=True):
     base_to: dt.date
     end_to: dt.date
     annual_rate: _Rate | None = None
-    end_value: _Positive | None = None
+    end_value: PositiveDecimalText | None = None
     kind: Literal["intensity"] = "intensity"
     target_class: Literal["official", "assigned", "internal"]
     authority: str
@@ -299,8 +299,8 @@ class AlertRule(Dated, kw_only=True):
     quantity: str
     channel: str = "total"
     comparison: Literal["above", "below"]
-    threshold: Decimal
-    hysteresis: Decimal = "0"
+    threshold: DecimalText
+    hysteresis: DecimalText = "0"
     for_s: Annotated[int, Meta(ge=0)] = 0
     severity: Literal["note", "warning", "fault"] = "warning"
 

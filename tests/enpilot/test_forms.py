@@ -40,7 +40,7 @@ class Works(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             [
                 "Object missing required field `name` - at `$`",
                 "Expected `str`, got `int` - at `$.meter[0].code`",
-                "Invalid enum value 'gas' (one of: water, power) - at `$.meter[0].kind`",
+                "Invalid enum value 'gas'; use one of: water, power - at `$.meter[0].kind`",
                 (
                     "Object contains unknown field `colour` - at `$.meter[1]`"
                     " (there are: code, kind, limits, ratio)"
