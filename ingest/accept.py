@@ -1,9 +1,8 @@
-"""From bytes on a topic to a message that the writer takes, or to a refusal with its reason."""
+"""From bytes on a data topic to a message of the right form, or to a refusal with its reason."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -17,25 +16,14 @@ from enpilot.wire import (
     WireError,
     decode_batch,
     decode_data,
-    parse_topic,
     sha256_hex,
 )
-from ingest.meaning import GroupColumns, Meaning
 
-__all__ = ["Accepted", "BirthNeeded", "KnownBirth", "Refused", "accept"]
+__all__ = ["Decoded", "Refused", "accept"]
 
 MAX_SEQ: Final = 2**32 - 1
 # A gateway whose clock runs ahead by more than this stamps readings nobody can use.
 MAX_AHEAD_US: Final = 10 * 60 * 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class KnownBirth:
-    """A birth that the catalogue holds: its columns, or the reason why none may be used."""
-
-    columns: dict[int, GroupColumns]
-    simulated: bool
-    refusal: tuple[Refusal, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +39,12 @@ class Refused:
     seq: int | None = None
     sha256: bytes = b""
     covered: bool = True
+    is_data: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A data message whose form is right and whose birth is known."""
+class Decoded:
+    """A data message whose form is right; whether it fits its birth is not known yet."""
 
     topic: str
     payload: bytes
@@ -63,20 +52,10 @@ class Accepted:
     stream: UUID
     seq: int
     first: int
+    sent_us: int
     previous: UUID | None
     sha256: bytes
     batch: Batch
-    columns: dict[int, GroupColumns]
-    simulated: bool
-
-    def meanings(self) -> list[Meaning]:
-        """Return what the birth says of each series in the batch."""
-        return [
-            meaning
-            for group in self.batch.groups
-            if group.group in self.columns
-            for meaning in self.columns[group.group].meanings
-        ]
 
     def refuse(self, code: Refusal, sentence: str, *, covered: bool = True) -> Refused:
         """Return this message as a refusal; ``covered`` lets the receipt count it as done."""
@@ -86,27 +65,16 @@ class Accepted:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class BirthNeeded:
-    """A data message that quotes a birth the catalogue does not hold: ask, store nothing (D14)."""
-
-    agent: str
-    sha256_hex: str
-
-
-def accept(
-    topic: str, payload: bytes, births: Mapping[str, KnownBirth]
-) -> Accepted | Refused | BirthNeeded:
-    """Check a payload of a data topic.
+def accept(agent: str, topic: str, payload: bytes) -> Decoded | Refused:
+    """Check the form of a payload of an agent's data topic; needs no database.
 
     Parameters
     ----------
+    agent
+        Agent id of the topic.
     topic, payload
         As they came from the broker.
-    births
-        Known births by the hexadecimal SHA-256 of their bytes.
     """
-    agent, _ = parse_topic(topic)
     try:
         message = decode_data(payload)
     except WireError as error:
@@ -142,14 +110,9 @@ def accept(
             Refusal.FUTURE_TIMESTAMP,
             "a reading is stamped more than 10 minutes from now: check the gateway's clock",
         )
-    birth = births.get(batch.birth)
-    if birth is None:
-        return BirthNeeded(agent, batch.birth)
-    if birth.refusal is not None:
-        return refused(*birth.refusal)
-    return Accepted(
-        topic, payload, agent, stream, message.seq, message.first, previous, sha256, batch,
-        birth.columns, birth.simulated,
+    return Decoded(
+        topic, payload, agent, stream, message.seq, message.first, message.sent_us, previous,
+        sha256, batch,
     )  # fmt: skip
 
 

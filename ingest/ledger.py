@@ -1,31 +1,33 @@
 """The ledger of batches: which arrived, which are through, which never came (D2, D4, D12).
 
-Writers add rows under ``FOR SHARE`` of the stream's state and never move ``through``; folding moves
-it under ``FOR UPDATE``. So two workers with the same resends wait instead of deadlocking, and a
-resend can never slip in between.
+Writers add rows under ``FOR SHARE`` of the streams' states and never move ``through``; folding
+moves it under ``FOR UPDATE`` (`ingest.fold`). So two workers with the same resends wait instead of
+deadlocking, and a resend can never slip in between. One statement does a step for all streams of a
+group, in the order of their numbers.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
-from enpilot.wire import StreamReceipt
+from ingest.arrays import byteas, int4s, int8s
 
 __all__ = [
     "Claim",
+    "Coverage",
     "Sorted",
     "book_lost",
     "claim",
-    "fold",
+    "coverage_of",
     "number_claims",
-    "open_streams",
-    "receipt_of",
+    "refused_of",
 ]
+
+_SHOWN_REFUSALS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,41 +52,37 @@ class Sorted:
     forks: set[tuple[int, int]] = field(default_factory=set)
 
 
-def open_streams(
-    connection: psycopg.Connection[Any],
-    wanted: dict[UUID, tuple[str, UUID | None, bool]],
-) -> dict[UUID, tuple[int, str]]:
-    """Return number and owning agent of each stream, opening those not seen before.
+@dataclass(slots=True)
+class Coverage:
+    """What is stored, refused or lost of a stream: all up to ``through``, and ranges ``ahead``.
 
-    Parameters
-    ----------
-    wanted
-        Stream → (agent id, predecessor, simulated).
+    Both ends of a range belong to it; ranges are in order and do not touch.
     """
-    for stream in sorted(wanted):
-        agent, previous, simulated = wanted[stream]
-        connection.execute(
-            "INSERT INTO stream (stream, origin, agent_id, previous, source, simulated, label_zh,"
-            " label_en, author) VALUES (%s, 'agent', %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT DO NOTHING",
-            (
-                stream, agent, previous, f"agent {agent}", simulated,
-                "模拟电表" if simulated else None, "simulated meters" if simulated else None,
-                f"agent {agent}",
-            ),
-        )  # fmt: skip
-    connection.execute(
-        "INSERT INTO stream_state (stream_no) SELECT stream_no FROM stream"
-        " WHERE stream = ANY(%s) ORDER BY stream_no ON CONFLICT DO NOTHING",
-        (list(wanted),),
-    )
-    return {
-        stream: (stream_no, agent_id)
-        for stream, stream_no, agent_id in connection.execute(
-            "SELECT stream, stream_no, agent_id FROM stream WHERE stream = ANY(%s)",
-            (list(wanted),),
-        )
-    }
+
+    through: int
+    ahead: list[tuple[int, int]]
+
+    def add(self, low: int, high: int) -> None:
+        """Cover one more range."""
+        merged: list[tuple[int, int]] = []
+        for a, b in sorted([*self.ahead, (low, high)]):
+            if a <= self.through + 1:
+                self.through = max(self.through, b)
+            elif merged and a <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], b))
+            else:
+                merged.append((a, b))
+        self.ahead = merged
+
+    def missing_below(self, first: int) -> list[tuple[int, int]]:
+        """Return the ranges below ``first`` that are not covered."""
+        missing: list[tuple[int, int]] = []
+        position = self.through
+        for low, high in [*self.ahead, (first, first)]:
+            if position + 1 < min(low, first):
+                missing.append((position + 1, min(low, first) - 1))
+            position = max(position, high)
+        return missing
 
 
 def claim(connection: psycopg.Connection[Any], claims: list[Claim]) -> Sorted:
@@ -102,9 +100,17 @@ def claim(connection: psycopg.Connection[Any], claims: list[Claim]) -> Sorted:
             (sorted({c.stream_no for c in claims}),),
         )
     )
+    # What was given up as lost and comes after all is new, although the stream went on without it.
+    below = [c for c in claims if c.seq <= through[c.stream_no]]
+    found_again = _booked_as_lost(connection, below) if below else set()
     fresh = sorted(
-        (c for c in claims if c.seq > through[c.stream_no]), key=lambda c: (c.stream_no, c.seq)
-    )
+        (
+            c for c in claims
+            if c.seq > through[c.stream_no] or (c.stream_no, c.seq) in found_again
+        ),
+        key=lambda c: (c.stream_no, c.seq),
+    )  # fmt: skip
+    codes = [c.refusal_code for c in fresh]
     result.new = set(
         connection.execute(
             "INSERT INTO batch_ledger"
@@ -116,10 +122,15 @@ def claim(connection: psycopg.Connection[Any], claims: list[Claim]) -> Sorted:
             " %s::bigint[], %s::bigint[]) WITH ORDINALITY AS t(s, q, h, r, n, f, l, i)"
             " ORDER BY i ON CONFLICT DO NOTHING RETURNING stream_no, seq",
             (
-                [c.stream_no for c in fresh], [c.seq for c in fresh], [c.sha256 for c in fresh],
-                [c.refusal_code for c in fresh], [c.readings for c in fresh],
-                [c.first_ts_us for c in fresh], [c.last_ts_us for c in fresh],
+                int4s([c.stream_no for c in fresh]), int8s([c.seq for c in fresh]),
+                byteas([c.sha256 for c in fresh]),
+                # A missing array is a column of nulls, and mostly nothing is refused.
+                codes if any(codes) else None,
+                int4s([c.readings for c in fresh]),
+                *(_instants([getattr(c, name) for c in fresh])
+                  for name in ("first_ts_us", "last_ts_us")),
             ),
+            binary=True,
         )
     )  # fmt: skip
     old = [c for c in claims if (c.stream_no, c.seq) not in result.new]
@@ -140,6 +151,23 @@ def claim(connection: psycopg.Connection[Any], claims: list[Claim]) -> Sorted:
     return result
 
 
+def _instants(values: list[int | None]) -> object:
+    return values if None in values else int8s([v for v in values if v is not None])
+
+
+def _booked_as_lost(
+    connection: psycopg.Connection[Any], claims: list[Claim]
+) -> set[tuple[int, int]]:
+    return set(
+        connection.execute(
+            "SELECT s, q FROM unnest(%s::int[], %s::bigint[]) AS t(s, q) WHERE EXISTS"
+            " (SELECT 1 FROM lost_range l WHERE l.stream_no = s"
+            "  AND q BETWEEN l.from_seq AND l.to_seq)",
+            ([c.stream_no for c in claims], [c.seq for c in claims]),
+        )
+    )
+
+
 def number_claims(
     connection: psycopg.Connection[Any], keys: set[tuple[int, int]], commit_no: int
 ) -> None:
@@ -148,124 +176,69 @@ def number_claims(
     connection.execute(
         "UPDATE batch_ledger l SET commit_no = %s FROM unnest(%s::int[], %s::bigint[]) AS t(s, q)"
         " WHERE l.stream_no = s AND l.seq = q",
-        (commit_no, [k[0] for k in ordered], [k[1] for k in ordered]),
+        (commit_no, int4s([k[0] for k in ordered]), int8s([k[1] for k in ordered])),
     )
+
+
+def coverage_of(
+    connection: psycopg.Connection[Any], known_through: Mapping[int, int]
+) -> dict[int, Coverage]:
+    """Say how far streams have got; for a receipt, call it under the lock of `draw_commit_no`.
+
+    Parameters
+    ----------
+    known_through
+        For each stream number a seq up to which all is known to be covered, 0 if nothing is. It
+        spares looking again at what was looked at, since what is covered stays so.
+    """
+    numbers = sorted(known_through)
+    found = connection.execute(
+        "SELECT b.stream_no, b.through, c.ranges FROM ("
+        "  SELECT s.stream_no, greatest(s.through, u.known) AS through"
+        "  FROM unnest(%s::int[], %s::bigint[]) AS u(stream_no, known)"
+        "  JOIN stream_state s USING (stream_no)) b"
+        # Lateral: each stream by the head of its index, whatever the planner knows of the table.
+        " CROSS JOIN LATERAL (SELECT array_agg(ARRAY[lower(m), upper(m) - 1] ORDER BY m) AS ranges"
+        "  FROM (SELECT unnest(range_agg(r)) AS m FROM ("
+        "   SELECT int8range(min(seq), max(seq), '[]') AS r FROM ("
+        "    SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM batch_ledger l"
+        "    WHERE l.stream_no = b.stream_no AND l.seq > b.through) numbered GROUP BY island"
+        "   UNION ALL SELECT int8range(from_seq, to_seq, '[]') FROM lost_range l"
+        "    WHERE l.stream_no = b.stream_no AND l.to_seq > b.through) every) merged) c",
+        (numbers, [known_through[n] for n in numbers]),
+    ).fetchall()
+    coverages = {}
+    for stream_no, through, ranges in found:
+        coverage = Coverage(int(through), [])
+        for low, high in ranges or ():
+            coverage.add(int(low), int(high))
+        coverages[stream_no] = coverage
+    return coverages
 
 
 def book_lost(
-    connection: psycopg.Connection[Any], stream_no: int, first: int, commit_no: int
-) -> list[tuple[int, int]]:
-    """Book what the agent no longer holds and the ledger never saw; return the new ranges.
-
-    ``first`` is the oldest seq the agent still holds: what is missing below it will never come.
-    """
-    covered = _covered(connection, stream_no)
-    missing: list[tuple[int, int]] = []
-    position = covered[0]
-    for low, high in [*covered[1], (first, first)]:
-        if position + 1 < min(low, first):
-            missing.append((position + 1, min(low, first) - 1))
-        position = max(position, high)
-    for low, high in missing:
-        connection.execute(
-            "INSERT INTO lost_range (stream_no, from_seq, to_seq, commit_no)"
-            " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            (stream_no, low, high, commit_no),
-        )
-    return missing
-
-
-def receipt_of(connection: psycopg.Connection[Any], stream_no: int, stream: UUID) -> StreamReceipt:
-    """Say how far a stream has got; call it after `draw_commit_no`, under its lock."""
-    through, ahead = _covered(connection, stream_no)
-    while ahead and ahead[0][0] <= through + 1:
-        through = max(through, ahead.pop(0)[1])
-    refused = connection.execute(
-        "SELECT seq, refusal_code FROM batch_ledger WHERE stream_no = %s AND state = 'refused'"
-        " ORDER BY seq DESC LIMIT 32",
-        (stream_no,),
-    ).fetchall()
-    return StreamReceipt(
-        stream=str(stream), through=through, ahead=ahead, refused=[(s, c) for s, c in refused]
-    )
-
-
-def _covered(
-    connection: psycopg.Connection[Any], stream_no: int
-) -> tuple[int, list[tuple[int, int]]]:
-    """Return ``through`` and, above it, the ranges that are stored, refused or lost, in order."""
-    row = connection.execute(
-        "SELECT through FROM stream_state WHERE stream_no = %s", (stream_no,)
-    ).fetchone()
-    through = int(row[0]) if row is not None else 0
-    ranges = connection.execute(
-        "WITH covered AS ("
-        " SELECT int8range(min(seq), max(seq), '[]') AS r FROM ("
-        "  SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM batch_ledger"
-        "  WHERE stream_no = %(no)s AND seq > %(through)s) numbered GROUP BY island"
-        " UNION ALL SELECT int8range(from_seq, to_seq, '[]') FROM lost_range"
-        "  WHERE stream_no = %(no)s AND to_seq > %(through)s)"
-        " SELECT lower(u), upper(u) - 1"
-        " FROM (SELECT range_agg(r) AS m FROM covered) merged, unnest(m) AS u ORDER BY 1",
-        {"no": stream_no, "through": through},
-    ).fetchall()
-    return through, [(int(low), int(high)) for low, high in ranges]
-
-
-def fold(connection: psycopg.Connection[Any], keep_hashes_hours: int = 72) -> int:
-    """Move ``through`` over what is complete, and fold ledger rows older than the hashes are kept.
-
-    Commit numbers stay, hashes become one digest a fold. Runs in its own transaction.
-
-    Returns
-    -------
-    int
-        Ledger rows folded away.
-    """
-    folded = 0
-    with connection.transaction():
-        streams = connection.execute(
-            "SELECT stream_no, through, pruned_through FROM stream_state ORDER BY stream_no"
-            " FOR UPDATE SKIP LOCKED"
-        ).fetchall()
-        for stream_no, through, pruned in streams:
-            _, ranges = _covered(connection, stream_no)
-            if ranges and ranges[0][0] <= through + 1:
-                connection.execute(
-                    "UPDATE stream_state SET through = %s WHERE stream_no = %s",
-                    (ranges[0][1], stream_no),
-                )
-                through = ranges[0][1]
-            folded += _prune(connection, stream_no, pruned, through, keep_hashes_hours)
-    return folded
-
-
-def _prune(
-    connection: psycopg.Connection[Any], stream_no: int, pruned: int, through: int, hours: int
-) -> int:
-    rows = connection.execute(
-        "DELETE FROM batch_ledger WHERE stream_no = %s AND seq > %s AND seq <= %s"
-        " AND state = 'stored' AND received_at < now() - make_interval(hours => %s)"
-        " RETURNING seq, commit_no, sha256",
-        (stream_no, pruned, through, hours),
-    ).fetchall()
-    if not rows:
-        return 0
-    rows.sort()
-    run: list[tuple[int, int, bytes]] = []
-    for row in [*rows, None]:
-        if run and (row is None or row[0] != run[-1][0] + 1):
-            digest = hashlib.sha256(b"".join(bytes(r[2]) for r in run)).digest()
-            connection.execute(
-                "INSERT INTO batch_fold (stream_no, from_seq, to_seq, commit_nos, digest)"
-                " VALUES (%s, %s, %s, %s, %s)",
-                (stream_no, run[0][0], run[-1][0], [r[1] for r in run], digest),
-            )
-            run = []
-        if row is not None:
-            run.append(row)
+    connection: psycopg.Connection[Any], lost: list[tuple[int, int, int]], commit_no: int
+) -> None:
+    """Book ranges (stream, from, to) that an agent no longer holds and the ledger never saw."""
     connection.execute(
-        "UPDATE stream_state SET pruned_through = %s WHERE stream_no = %s",
-        (rows[-1][0], stream_no),
+        "INSERT INTO lost_range (stream_no, from_seq, to_seq, commit_no)"
+        " SELECT s, f, t, %s FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS u(s, f, t)"
+        " ON CONFLICT DO NOTHING",
+        (commit_no, [r[0] for r in lost], [r[1] for r in lost], [r[2] for r in lost]),
     )
-    return len(rows)
+
+
+def refused_of(
+    connection: psycopg.Connection[Any], stream_nos: Iterable[int]
+) -> dict[int, list[tuple[int, str]]]:
+    """Return number and code of the last refused batches of the streams that have any."""
+    refused: dict[int, list[tuple[int, str]]] = {}
+    for stream_no, seq, code in connection.execute(
+        "SELECT s.stream_no, r.seq, r.refusal_code FROM unnest(%s::int[]) AS s(stream_no)"
+        " CROSS JOIN LATERAL (SELECT seq, refusal_code FROM batch_ledger l"
+        "  WHERE l.stream_no = s.stream_no AND l.state = 'refused'"
+        "  ORDER BY seq DESC LIMIT %s) r",
+        (sorted(stream_nos), _SHOWN_REFUSALS),
+    ):
+        refused.setdefault(stream_no, []).append((int(seq), code))
+    return refused

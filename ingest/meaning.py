@@ -12,14 +12,30 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
+import numpy as np
 import psycopg
 
 from enpilot.quantities import UnitError, unit_ratio
 from enpilot.wire import Birth, Refusal, SeriesDeclaration
 from ingest.errors import RefusedError
+from ingest.rows import Columns
 
-__all__ = ["GroupColumns", "Meaning", "open_epoch", "ratio_of", "resolve_birth", "series_of"]
+__all__ = [
+    "GroupColumns",
+    "Meaning",
+    "agree",
+    "open_epoch",
+    "ratio_of",
+    "resolve_birth",
+    "series_of",
+]
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MOST_DIGITS = 100
+_MOST_CHANNEL = 63
+_MOST_PERIOD_S = 2**31 - 1
+_FOREVER_US = 2**63 - 1
+_SeriesKey = tuple[int, str, str]  # point, quantity, channel
 _WHOLE_TYPES = frozenset({"int16", "uint16", "int32", "uint32", "int64", "uint64"})
 
 
@@ -35,21 +51,12 @@ class Meaning:
     author: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # known by identity: one object a group of a birth
 class GroupColumns:
-    """The columns of one group of a birth, in order."""
+    """The columns of one group of a birth, in order: what they mean, and what rows need of them."""
 
     meanings: list[Meaning]
-
-    @property
-    def series_ids(self) -> list[int]:
-        """Series of each column."""
-        return [m.series_id for m in self.meanings]
-
-    @property
-    def whole_numbers(self) -> list[bool]:
-        """Whether the register of each column is an integer."""
-        return [m.declaration.raw_type in _WHOLE_TYPES for m in self.meanings]
+    layout: Columns
 
 
 def resolve_birth(
@@ -73,9 +80,8 @@ def resolve_birth(
             (birth.agent,),
         )
     }
-    groups = {}
+    keys: set[_SeriesKey] = set()
     for group in birth.groups:
-        meanings = []
         for declared in group.series:
             _check(declared)
             if declared.point not in points:
@@ -84,19 +90,61 @@ def resolve_birth(
                     f"agent {birth.agent!r} may not publish point {declared.point!r}: import a "
                     "plant file whose lines and devices give it that point",
                 )
-            point_id, site_id = points[declared.point]
-            meanings.append(
-                Meaning(
-                    series_of(connection, site_id, point_id, declared.quantity, declared.channel),
-                    declared,
-                    max(1, round(group.period_s)),
-                    "birth",
-                    sha256,
-                    f"agent {birth.agent}",
-                )
+            keys.add((points[declared.point][0], declared.quantity, declared.channel))
+    series = _series_of_all(connection, keys, dict(points.values()))
+    groups = {}
+    for group in birth.groups:
+        period_s = min(max(1, round(group.period_s)), _MOST_PERIOD_S)
+        meanings = [
+            Meaning(
+                series[points[d.point][0], d.quantity, d.channel],
+                d, period_s, "birth", sha256, f"agent {birth.agent}",
             )
-        groups[group.group] = GroupColumns(meanings)
+            for d in group.series
+        ]  # fmt: skip
+        groups[group.group] = GroupColumns(meanings, _layout(meanings))
     return groups
+
+
+def _layout(meanings: list[Meaning]) -> Columns:
+    whole = [m.declaration.raw_type in _WHOLE_TYPES for m in meanings]
+    return Columns(
+        np.array([m.series_id for m in meanings], np.int32),
+        [i for i, w in enumerate(whole) if w],
+        [i for i, w in enumerate(whole) if not w],
+    )
+
+
+def _series_of_all(
+    connection: psycopg.Connection[Any], keys: set[_SeriesKey], sites: dict[int, int]
+) -> dict[_SeriesKey, int]:
+    """Return the series of points' quantities and channels, creating those that are new."""
+    found = _known_series(connection, sites, keys)
+    if missing := sorted(keys - found.keys()):  # in one order for all workers: no deadlock
+        connection.execute(
+            "INSERT INTO series (site_id, point_id, quantity, channel)"
+            " SELECT * FROM unnest(%s::int[], %s::int[], %s::text[], %s::text[])"
+            " ON CONFLICT DO NOTHING",
+            (
+                [sites[point_id] for point_id, _, _ in missing],
+                *(list(column) for column in zip(*missing, strict=True)),
+            ),
+        )
+        found = _known_series(connection, sites, keys)
+    return found
+
+
+def _known_series(
+    connection: psycopg.Connection[Any], sites: dict[int, int], keys: set[_SeriesKey]
+) -> dict[_SeriesKey, int]:
+    return {
+        (point_id, quantity, channel): series_id
+        for point_id, quantity, channel, series_id in connection.execute(
+            "SELECT point_id, quantity, channel, series_id FROM series WHERE point_id = ANY(%s)",
+            (list(sites),),
+        )
+        if (point_id, quantity, channel) in keys
+    }
 
 
 def series_of(
@@ -120,10 +168,16 @@ def series_of(
 
 def _check(declared: SeriesDeclaration) -> None:
     name = f"{declared.point} {declared.quantity} {declared.channel}"
+    if not declared.channel.isprintable() or len(declared.channel) > _MOST_CHANNEL:
+        raise RefusedError(Refusal.MALFORMED, f"{name[:80]!r}: the channel is no name")
     try:
         unit_ratio(declared.quantity, declared.unit)
         scale = Decimal(declared.register_scale)
-        Decimal(declared.offset)
+        for number in (declared.register_scale, declared.offset, declared.modulus or "1"):
+            if not Decimal(number).is_finite() or abs(Decimal(number).adjusted()) > _MOST_DIGITS:
+                raise RefusedError(
+                    Refusal.MALFORMED, f"{name}: {number[:40]} is no scale, offset or modulus"
+                )
         if declared.modulus is not None and Decimal(declared.modulus) <= 0:
             raise RefusedError(Refusal.MALFORMED, f"{name}: the modulus must be above zero")
     except UnitError as error:
@@ -132,6 +186,66 @@ def _check(declared: SeriesDeclaration) -> None:
         raise RefusedError(Refusal.MALFORMED, f"{name}: a scale is not a decimal number") from error
     if not scale > 0:
         raise RefusedError(Refusal.MALFORMED, f"{name}: the scale must be above zero")
+
+
+def agree(
+    connection: psycopg.Connection[Any], meanings: list[Meaning], first_us: int, commit_no: int
+) -> tuple[int, int]:
+    """See that each series has the meaning that its source declares; open epochs where it has none.
+
+    Parameters
+    ----------
+    meanings
+        What one source declares of series whose first reading is at one instant.
+    first_us
+        That instant [µs since 1970].
+    commit_no
+        Number of the running transaction.
+
+    Returns
+    -------
+    tuple of int
+        From when on and until when [µs since 1970] there is nothing more to do for these series.
+    """
+    first = _EPOCH + dt.timedelta(microseconds=first_us)
+    covered = _epochs_at(connection, meanings, first)
+    strange = [
+        m for m in meanings if m.series_id not in covered or covered[m.series_id].source != m.source
+    ]
+    for meaning in strange:
+        open_epoch(connection, meaning, first, commit_no)
+    if strange:
+        covered = _epochs_at(connection, meanings, first)
+    return (
+        max((span.since_us for span in covered.values()), default=first_us),
+        min((span.until_us for span in covered.values()), default=_FOREVER_US),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    source: bytes | None
+    since_us: int
+    until_us: int
+
+
+def _epochs_at(
+    connection: psycopg.Connection[Any], meanings: list[Meaning], at: dt.datetime
+) -> dict[int, _Span]:
+    return {
+        series_id: _Span(
+            None if sha256 is None else bytes(sha256),
+            since_us,
+            _FOREVER_US if until_us is None else until_us,
+        )
+        for series_id, sha256, since_us, until_us in connection.execute(
+            "SELECT series_id, birth_sha256, (extract(epoch FROM valid_from) * 1000000)::bigint,"
+            " (extract(epoch FROM valid_to) * 1000000)::bigint"
+            " FROM series_epoch WHERE series_id = ANY(%s) AND superseded_commit_no IS NULL"
+            " AND valid_from <= %s AND (valid_to IS NULL OR %s < valid_to)",
+            ([m.series_id for m in meanings], at, at),
+        )
+    }
 
 
 def open_epoch(

@@ -7,8 +7,12 @@ instead of a loop over rows.
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +25,17 @@ __all__ = [
     "KIND_INT",
     "KIND_NULL",
     "KIND_REAL",
+    "POSTGRES_EPOCH_US",
+    "Block",
+    "Columns",
     "Readings",
     "batch_number",
     "concatenate",
     "copy_bytes",
-    "group_rows",
+    "copy_stream",
+    "join_blocks",
+    "pack_rows",
+    "read_block",
 ]
 
 COPY_READINGS: Final = (
@@ -34,7 +44,7 @@ COPY_READINGS: Final = (
 )
 _COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TRAILER: Final = b"\xff\xff"
-_POSTGRES_EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01T00:00Z
+POSTGRES_EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01T00:00Z
 
 # field count, then (length, value) for each column; NULL is length -1 and no bytes.
 _INT_ROW: Final = np.dtype(
@@ -53,13 +63,18 @@ _NULL_ROW: Final = np.dtype(
      ("l5", ">i4"), ("late", ">i2"), ("l6", ">i4"), ("batch", ">i8")]
 )  # fmt: skip
 
-_Number = TypeVar("_Number", bound=np.generic)
-
 KIND_INT: Final = 0
 KIND_REAL: Final = 1
 KIND_NULL: Final = 2
 _INT64_MAX: Final = 2**63 - 1
-_MAX_LATE_MS: Final = 32_767
+# int() takes blanks, underscores and other scripts' digits too.
+_DIGITS: Final = re.compile(r"-?[0-9]{1,20}")
+# What all readings of a block have in common is stored once.
+_INT: Final = np.array(KIND_INT, np.int8)
+_REAL: Final = np.array(KIND_REAL, np.int8)
+_NO_WHOLE: Final = np.array(0, np.int64)
+_NO_REAL: Final = np.array(0.0)
+_ALL_GOOD: Final = np.array(0, np.int16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +110,48 @@ def batch_number(stream_no: int, seq: int) -> int:
     return stream_no << 32 | seq
 
 
-def group_rows(
-    group: GroupReadings, series_ids: list[int], whole_numbers: list[bool], batch: int
-) -> Readings:
-    """Turn one group of a batch into rows.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a birth says of the columns of a group, as far as rows need it.
+
+    ``series_ids`` has shape (S,); ``whole_at`` and ``real_at`` are the positions of the columns
+    whose registers are integers and of the others.
+    """
+
+    series_ids: NDArray[np.int32]
+    whole_at: list[int]
+    real_at: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One group of one batch: S series at n instants.
+
+    ``ts_us`` [µs since 1970] and ``late_ms`` [ms] have shape (n,); ``kind``, ``whole``, ``real``
+    and ``quality`` have a shape that broadcasts to (S, n).
+    """
+
+    series_ids: NDArray[np.int32]
+    ts_us: NDArray[np.int64]
+    late_ms: NDArray[np.int16]
+    kind: NDArray[np.int8]
+    whole: NDArray[np.int64]
+    real: NDArray[np.float64]
+    quality: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.series_ids) * len(self.ts_us)
+
+
+def read_block(group: GroupReadings, columns: Columns) -> Block:
+    """Turn one group of a batch into arrays.
 
     Parameters
     ----------
     group
         Columns as they came over the wire.
-    series_ids, whole_numbers
-        For each column its series, and whether its register is an integer.
-    batch
-        See `batch_number`.
+    columns
+        What the birth says of them.
 
     Raises
     ------
@@ -116,126 +160,193 @@ def group_rows(
         its column.
     """
     n = len(group.dt)
-    columns = len(series_ids)
-    if len(group.late_ms) != n or len(group.values) != columns:
+    width = len(columns.series_ids)
+    if len(group.late_ms) != n or len(group.values) != width:
         raise RefusedError(
             Refusal.SHAPE,
             f"group {group.group}: {len(group.values)} columns of {n} instants and "
-            f"{len(group.late_ms)} delays; its birth declares {columns} series",
+            f"{len(group.late_ms)} delays; its birth declares {width} series",
         )
+    given = group.quality
     if any(len(column) != n for column in group.values) or (
-        group.quality is not None
-        and (len(group.quality) != columns or any(len(q) != n for q in group.quality))
+        given is not None and (len(given) != width or any(len(q) != n for q in given))
     ):
         raise RefusedError(Refusal.SHAPE, f"group {group.group}: columns of unequal length")
+    ts_us = _instants(group)
     try:
-        ts_us = np.asarray(group.dt, np.int64) + np.int64(group.ts)
-        late_ms = np.asarray(group.late_ms, np.int64)
+        late_ms = np.array(group.late_ms, np.int16)
+        quality = _ALL_GOOD if given is None else np.array(given, np.int16).reshape(width, n)
+    except OverflowError as error:
+        raise RefusedError(
+            Refusal.OVERFLOW, f"group {group.group}: a delay of over 32 s, or no quality: {error}"
+        ) from error
+    numbers = _numbers(group.values, columns, n)
+    if numbers is None:
+        return _read_one_by_one(group, columns, ts_us, late_ms, quality)
+    kind, whole, real = numbers
+    return Block(columns.series_ids, ts_us, late_ms, kind, whole, real, quality)
+
+
+def _instants(group: GroupReadings) -> NDArray[np.int64]:
+    try:
+        offsets = np.array(group.dt, np.int64)
     except OverflowError as error:
         raise RefusedError(Refusal.OVERFLOW, f"group {group.group}: a time is out of range") from (
             error
         )
-    if n and (late_ms.min() < -_MAX_LATE_MS or late_ms.max() > _MAX_LATE_MS):
-        raise RefusedError(Refusal.OVERFLOW, f"group {group.group}: a delay of over 32 s")
-    parts = [
-        _column(group, position, series_ids[position], whole_numbers[position])
-        for position in range(columns)
-    ]
-    return Readings(
-        np.tile(ts_us, columns),
-        np.repeat(np.asarray(series_ids, np.int32), n),
-        _joined([p[0] for p in parts], np.int8),
-        _joined([p[1] for p in parts], np.int64),
-        _joined([p[2] for p in parts], np.float64),
-        _joined([p[3] for p in parts], np.int16),
-        np.tile(late_ms.astype(np.int16), columns),
-        np.full(n * columns, batch, np.int64),
-    )
-
-
-def _joined(parts: list[NDArray[_Number]], kind: type[_Number]) -> NDArray[_Number]:
-    return np.concatenate(parts) if parts else np.empty(0, kind)
-
-
-def _column(
-    group: GroupReadings, position: int, series_id: int, whole_number: bool
-) -> tuple[
-    NDArray[np.int8], NDArray[np.int64], NDArray[np.float64], NDArray[np.int16]
-]:  # fmt: skip
-    values = group.values[position]
-    n = len(values)
-    given = group.quality[position] if group.quality is not None else [0] * n
-    whole = np.zeros(n, np.int64)
-    real = np.zeros(n, np.float64)
-    kind = np.full(n, KIND_INT if whole_number else KIND_REAL, np.int8)
-    try:
-        quality = np.asarray(given, np.int16)
-        if not any(v is None or isinstance(v, str) for v in values):
-            if whole_number:
-                whole[:] = [_whole(v) for v in values]
-            else:
-                real[:] = values
-            return kind, whole, real, quality
-        for i, value in enumerate(values):
-            if value is None:
-                kind[i] = KIND_NULL
-                # JSON has no NaN: a number that was not finite arrives as null with good quality.
-                if quality[i] & 0xFF == Quality.GOOD:
-                    quality[i] |= Quality.NOT_FINITE
-            elif whole_number:
-                whole[i] = _whole(value)
-            else:
-                real[i] = float(value)
-    except (OverflowError, ValueError, TypeError) as error:
+    # In whole numbers of any size: an array would wrap around to a time that looks right.
+    if group.dt and not 0 <= group.ts + min(group.dt) <= group.ts + max(group.dt) <= _INT64_MAX:
         raise RefusedError(
-            Refusal.OVERFLOW,
-            f"group {group.group}, column {position} (series {series_id}): {error}",
-        ) from error
-    return kind, whole, real, quality
+            Refusal.OVERFLOW, f"group {group.group}: a time is before 1970 or out of range"
+        )
+    return offsets + group.ts if group.dt else offsets
 
 
-def _whole(value: float | str | None) -> int:
+def _numbers(
+    values: Sequence[Sequence[int | float | str | None]], columns: Columns, n: int
+) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[np.float64]] | None:
+    """Convert a block at once; None if a value needs a look of its own."""
+    if not columns.real_at:
+        whole = np.array(values)
+        return (_INT, whole, _NO_REAL) if whole.dtype == np.int64 else None
+    if not columns.whole_at:
+        real = np.array(values)
+        if real.dtype != np.float64 and real.dtype != np.int64:
+            return None
+        return _REAL, _NO_WHOLE, real.astype(np.float64, copy=False)
+    part = np.array([values[i] for i in columns.whole_at])
+    rest = np.array([values[i] for i in columns.real_at])
+    if part.dtype != np.int64 or (rest.dtype != np.float64 and rest.dtype != np.int64):
+        return None
+    shape = (len(values), n)
+    kind = np.full(shape, KIND_INT, np.int8)
+    kind[columns.real_at] = KIND_REAL
+    whole, real = np.zeros(shape, np.int64), np.zeros(shape, np.float64)
+    whole[columns.whole_at], real[columns.real_at] = part, rest
+    return kind, whole, real
+
+
+def _read_one_by_one(
+    group: GroupReadings,
+    columns: Columns,
+    ts_us: NDArray[np.int64],
+    late_ms: NDArray[np.int16],
+    given: NDArray[np.int16],
+) -> Block:
+    shape = (len(columns.series_ids), len(ts_us))
+    kind = np.full(shape, KIND_INT, np.int8)
+    kind[columns.real_at] = KIND_REAL
+    whole, real = np.zeros(shape, np.int64), np.zeros(shape, np.float64)
+    quality = np.array(np.broadcast_to(given, shape))
+    for position, column in enumerate(group.values):
+        integer = kind[position] == KIND_INT
+        for i, value in enumerate(column):
+            try:
+                number = None if value is None else _whole(value) if integer[i] else _real(value)
+            except (OverflowError, ValueError) as error:
+                raise RefusedError(
+                    Refusal.OVERFLOW,
+                    f"group {group.group}, column {position}"
+                    f" (series {columns.series_ids[position]}): {error}",
+                ) from error
+            if number is None:
+                kind[position, i] = KIND_NULL
+                # JSON has no NaN: a number that was not finite arrives as null with good quality.
+                if quality[position, i] & 0xFF == Quality.GOOD:
+                    quality[position, i] |= Quality.NOT_FINITE
+            elif integer[i]:
+                whole[position, i] = number
+            else:
+                real[position, i] = number
+    return Block(columns.series_ids, ts_us, late_ms, kind, whole, real, quality)
+
+
+def _whole(value: float | str) -> int:
     if isinstance(value, float):
         raise ValueError(f"{value!r} is not an integer, as its birth declares")
-    number = int(value)  # type: ignore[arg-type]  # None is filtered by the caller
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise ValueError(f"{value[:40]!r} is not an integer, as its birth declares")
+    number = int(value)
     if not -_INT64_MAX - 1 <= number <= _INT64_MAX:
         raise OverflowError(f"{number} does not fit 63 bits")
     return number
 
 
-def concatenate(parts: list[Readings]) -> Readings:
-    """Join rows of several batches."""
-    return Readings(
-        _joined([p.ts_us for p in parts], np.int64),
-        _joined([p.series_id for p in parts], np.int32),
-        _joined([p.kind for p in parts], np.int8),
-        _joined([p.whole for p in parts], np.int64),
-        _joined([p.real for p in parts], np.float64),
-        _joined([p.quality for p in parts], np.int16),
-        _joined([p.late_ms for p in parts], np.int16),
-        _joined([p.batch for p in parts], np.int64),
-    )
+def _real(value: float | str) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def join_blocks(blocks: list[Block], batches: list[int]) -> Readings:
+    """Lay blocks out as rows.
+
+    Parameters
+    ----------
+    blocks, batches
+        Blocks, and for each the number of its batch (`batch_number`).
+
+    Returns
+    -------
+    Readings
+        Sorted by series and time: the index and the columnstore both write neighbours together.
+    """
+    size = sum(len(block) for block in blocks)
+    rows = Readings(
+        np.empty(size, np.int64), np.empty(size, np.int32), np.empty(size, np.int8),
+        np.empty(size, np.int64), np.empty(size, np.float64), np.empty(size, np.int16),
+        np.empty(size, np.int16), np.empty(size, np.int64),
+    )  # fmt: skip
+    begin = 0
+    for block, batch in zip(blocks, batches, strict=True):
+        shape = (len(block.series_ids), len(block.ts_us))
+        part = slice(begin, begin + len(block))
+        rows.ts_us[part].reshape(shape)[:] = block.ts_us
+        rows.series_id[part].reshape(shape)[:] = block.series_ids[:, np.newaxis]
+        rows.kind[part].reshape(shape)[:] = block.kind
+        rows.whole[part].reshape(shape)[:] = block.whole
+        rows.real[part].reshape(shape)[:] = block.real
+        rows.quality[part].reshape(shape)[:] = block.quality
+        rows.late_ms[part].reshape(shape)[:] = block.late_ms
+        rows.batch[part] = batch
+        begin = part.stop
+    return rows.take(np.lexsort((rows.ts_us, rows.series_id)))
 
 
 def copy_bytes(rows: Readings) -> bytes:
-    """Return the whole COPY BINARY stream of the rows, sorted by series and time.
+    """Return the whole COPY BINARY stream of the rows, sorted by series and time."""
+    return copy_stream([pack_rows(rows.take(np.lexsort((rows.ts_us, rows.series_id))))])
 
-    Sorted, because the columnstore and the index both write neighbours together.
-    """
-    rows = rows.take(np.lexsort((rows.ts_us, rows.series_id)))
-    body = [_COPY_HEADER]
+
+def copy_stream(bodies: list[bytes]) -> bytes:
+    """Return the whole COPY BINARY stream of bodies that `pack_rows` made."""
+    return b"".join([_COPY_HEADER, *bodies, _COPY_TRAILER])
+
+
+def pack_rows(rows: Readings) -> bytes:
+    """Return rows as the body of a COPY BINARY, those of one kind together."""
+    body = []
     for kind, layout in ((KIND_INT, _INT_ROW), (KIND_REAL, _REAL_ROW), (KIND_NULL, _NULL_ROW)):
-        chosen = rows.take(np.flatnonzero(rows.kind == kind))
+        chosen = np.flatnonzero(rows.kind == kind)
         if len(chosen):
-            body.append(_pack(chosen, kind, layout))
-    body.append(_COPY_TRAILER)
+            body.append(
+                _pack(rows if len(chosen) == len(rows) else rows.take(chosen), kind, layout)
+            )
     return b"".join(body)
+
+
+def concatenate(parts: list[Readings]) -> Readings:
+    """Join rows of several parts, in order."""
+    columns = (
+        np.concatenate([getattr(part, f.name) for part in parts])
+        for f in dataclasses.fields(Readings)
+    )
+    return Readings(*columns)
 
 
 def _pack(rows: Readings, kind: int, layout: np.dtype[np.void]) -> bytes:
     packed = np.empty(len(rows), layout)
     packed["n"] = 7
-    packed["l0"], packed["ts"] = 8, rows.ts_us - _POSTGRES_EPOCH_US
+    packed["l0"], packed["ts"] = 8, rows.ts_us - POSTGRES_EPOCH_US
     packed["l1"], packed["series"] = 4, rows.series_id
     packed["l2"], packed["l3"] = -1, -1
     if kind == KIND_INT:

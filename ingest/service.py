@@ -1,56 +1,75 @@
-"""The ingest worker: take what waits, write it, send receipts, acknowledge; and so on."""
+"""The ingest worker: three threads in a row, with bounded room between them.
+
+paho's thread takes messages off the socket; the preparing thread decodes them and lays them out for
+COPY; the calling thread writes what is ready in one transaction, sends receipts, acknowledges, and
+so on. While one group is written the next is prepared, since a thread that waits for the database
+lets the others run.
+"""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
-from collections import Counter
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import psycopg
 import structlog
 
 from enpilot.database import DatabaseUnavailableError, connect
-from enpilot.wire import (
-    WIRE_VERSION,
-    Receipt,
-    Refusal,
-    Status,
-    WireError,
-    decode_birth,
-    decode_status,
-    parse_topic,
-    sha256_hex,
-)
-from enpilot.wire.topics import TopicError
-from ingest import ledger, quarantine
-from ingest.accept import Accepted, BirthNeeded, KnownBirth, Refused, accept
-from ingest.errors import RefusedError
-from ingest.meaning import resolve_birth
+from enpilot.wire import Refusal
+from ingest import fold, quarantine
+from ingest.counts import forget_workers
+from ingest.metrics import IngestFigures, serving
+from ingest.prepare import Item, Part, Preparer, read_message
 from ingest.settings import IngestSettings
-from ingest.subscriber import Message, Subscriber
-from ingest.writer import Agreed, Written, write_group
+from ingest.streams import report_clones
+from ingest.subscriber import Subscriber
+from ingest.waiting import Waiting
+from ingest.writer import GroupWriter, Written
 
 __all__ = ["Worker"]
 
 _log = structlog.get_logger("ingest")
-_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+# What is laid out at once: small, so that little is left to do when the writer asks for more.
+_PART_MESSAGES: Final = 100
+_PART_READINGS: Final = 20_000
+
+# What one batch can do wrong. Anything else is the database's trouble and passes, or is mended.
+_BATCH_ERRORS: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.RaiseException)
+_OUTAGES: Final = (psycopg.Error, DatabaseUnavailableError)
+
+_Result = TypeVar("_Result")
+
+
+class _StoppedError(Exception):
+    """Asked to stop while the database was away."""
 
 
 class Worker:
-    """One ingest worker on one connection to the broker and one to the database."""
+    """One ingest worker: one connection to the broker, two to the database."""
 
     def __init__(self, settings: IngestSettings, database_url: str, client_id: str) -> None:
         self._settings = settings
         self._url = database_url
-        self._connection: psycopg.Connection[Any] | None = None
-        self._subscriber = Subscriber(settings.mqtt, client_id, settings.max_waiting_messages)
-        self._births: dict[str, KnownBirth] = {}
-        self._agreed: Agreed = set()
+        self._subscriber = Subscriber(settings, client_id)
+        self._preparer = Preparer()
+        self._parts: Waiting[Part] = Waiting(settings.group_messages, 1.0)
+        self._writer = GroupWriter(client_id)
+        self._writing = _Connection(database_url)
+        self._preparing = _Connection(database_url)
+        self._asked = threading.Event()  # the writer has nothing to do
         self._stop = threading.Event()
+        self._failure: Exception | None = None
         self._housekeeping_at = time.monotonic() + settings.fold_s
-        self.totals: Counter[str] = Counter()
+        self.figures = IngestFigures()
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """What became of messages since the start."""
+        return self.figures.totals()
 
     def stop(self) -> None:
         """Ask `run` to end after the group at hand; safe from a signal handler."""
@@ -58,203 +77,204 @@ class Worker:
 
     def run(self) -> None:
         """Work until `stop`."""
-        self._database()
-        self._subscriber.start()
-        _log.info("ingest is ready")
-        try:
-            while not self._stop.is_set():
-                messages = self._subscriber.take(
-                    self._settings.group_messages, self._settings.group_bytes, wait_s=0.2
-                )
-                if messages:
-                    self._handle(messages)
-                if time.monotonic() >= self._housekeeping_at:
-                    self._keep_house()
-        finally:
-            self._subscriber.stop()
-            if self._connection is not None:
-                self._connection.close()
+        self._attach()
+        preparing = threading.Thread(target=self._prepare, name="prepare", daemon=True)
+        with serving(self.figures, self._settings.metrics):
+            self._subscriber.start()
+            preparing.start()
+            _log.info("ingest is ready")
+            try:
+                while not self._stop.is_set():
+                    self._write_what_is_ready()
+            except _StoppedError:
+                pass
+            finally:
+                self._stop.set()
+                self._subscriber.stop()
+                self._parts.close()
+                preparing.join()
+                self._writing.close()
+                self._preparing.close()
+        if self._failure is not None:
+            raise self._failure
         _log.info("ingest has stopped", **self.totals)
 
-    def _handle(self, messages: list[Message]) -> None:
-        for attempt in range(10_000_000):
-            try:
-                receipts = self._write(messages)
-                break
-            except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailableError):
-                # The broker does not send again before a reconnect, so the group stays in memory.
-                if attempt == 0:
-                    _log.warning("database is away; holding messages", waiting=len(messages))
-                self._drop_connection()
-                if self._stop.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)]):
-                    return
-        if attempt:
-            _log.info("database is back")
-        for receipt in receipts:
-            self._subscriber.send(receipt)
-        self._subscriber.acknowledge(messages)
-
-    def _write(self, messages: list[Message]) -> list[Receipt]:
-        connection = self._database()
-        accepted: list[Accepted] = []
-        refused: list[Refused] = []
-        needed: dict[str, set[str]] = {}
-        for message in messages:
-            match self._sort(connection, message):
-                case Accepted() as good:
-                    accepted.append(good)
-                case Refused() as bad:
-                    refused.append(bad)
-                case BirthNeeded() as need:
-                    needed.setdefault(need.agent, set()).add(need.sha256_hex)
-                case None:
-                    pass
-        receipts: list[Receipt] = []
-        if accepted or refused:
-            written = self._commit(connection, accepted, refused)
-            receipts = written.receipts
-            for counts in written.counts.values():
-                self.totals["batches_stored"] += counts.batches_stored
-                self.totals["batches_duplicated"] += counts.batches_duplicated
-                self.totals["batches_refused"] += counts.batches_refused
-                self.totals["readings_stored"] += counts.readings_stored
-        return _with_needs(receipts, needed)
-
-    def _commit(
-        self, connection: psycopg.Connection[Any], accepted: list[Accepted], refused: list[Refused]
-    ) -> Written:
+    def _prepare(self) -> None:
+        """Read and prepare messages; the thread beside `run`."""
         try:
-            return write_group(connection, accepted, refused, self._agreed)
-        except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+            self._prepare_until_stopped()
+        except _StoppedError:
+            pass
+        except Exception as error:  # noqa: BLE001  # raised again by the thread that is waited for
+            self._failure = error
+            self._stop.set()
+
+    def _prepare_until_stopped(self) -> None:
+        items: list[Item] = []
+        readings = 0
+        while not self._stop.is_set():
+            taken = self._subscriber.waiting.take(
+                _PART_MESSAGES - len(items), self._patience(items)
+            )
+            for message in taken:
+                items.append(read_message(message))
+                readings += items[-1].readings
+            self.figures.waiting_messages = self._subscriber.waiting.messages + len(items)
+            self.figures.broker_connected = self._subscriber.connected
+            full = len(items) >= _PART_MESSAGES or readings >= _PART_READINGS
+            if items and (full or (self._asked.is_set() and self._patience(items) <= 0)):
+                part = self._prepared(items, readings)
+                self._asked.clear()
+                self._parts.put(part)
+                items, readings = [], 0
+
+    def _patience(self, items: list[Item]) -> float:
+        """Return for how long to wait for more messages [s]."""
+        if not items:
+            return 0.2
+        ripe_in_s = items[0].message.since_s + self._settings.group_age_s - time.monotonic()
+        if self._asked.is_set():
+            return max(0.0, ripe_in_s)
+        return 0.2  # or until the writer asks
+
+    def _prepared(self, items: list[Item], readings: int) -> Part:
+        part = self._hold(
+            lambda: self._preparer.prepare(self._preparing.get(), items), self._preparing, items
+        )
+        settings = self._settings
+        size = sum(len(item.message.payload) for item in items)
+        part.size = max(size / settings.group_bytes, readings / settings.group_readings)
+        return part
+
+    def _write_what_is_ready(self) -> None:
+        settings = self._settings
+        self._asked.set()
+        self._subscriber.waiting.nudge()
+        parts = self._parts.take(settings.group_messages, 0.2, settings.group_age_s)
+        if parts:
+            self._handle(parts)
+        if time.monotonic() >= self._housekeeping_at:
+            self._keep_house()
+
+    def _handle(self, parts: list[Part]) -> None:
+        items = [item for part in parts for item in part.items]
+        written = self._hold(lambda: self._commit(parts), self._writing, items)
+        self.figures.add(written.counts, self._writer.worker)
+        for receipt in written.receipts:
+            self._subscriber.send(receipt)
+        self._subscriber.acknowledge([item.message for item in items])
+
+    def _commit(self, parts: list[Part]) -> Written:
+        """Write parts; if something in them cannot be written, one batch after the other."""
+        connection = self._attach()
+        current = [self._renewed(connection, part) for part in parts]
+        try:
+            return self._writer.write(connection, current)
+        except _BATCH_ERRORS as error:
             _log.error("a group cannot be written; trying its batches one by one", error=str(error))
         written = Written([], {})
-        for good in accepted:
-            try:
-                one = write_group(connection, [good], [], self._agreed)
-            except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
-                poison = good.refuse(Refusal.WRITE_FAILED, f"the database refuses it: {error}")
-                one = write_group(connection, [], [poison], self._agreed)
-            written.receipts.extend(one.receipts)
-            written.counts.update(one.counts)
-        if refused:
-            written.receipts.extend(write_group(connection, [], refused, self._agreed).receipts)
+        for part in current:
+            for item in part.items:
+                one = self._preparer.prepare(connection, [item])
+                try:
+                    written.add(self._writer.write(connection, [one]))
+                except _BATCH_ERRORS as error:
+                    sentence = f"the database refuses it: {error}"
+                    poison = one.refuse_all(Refusal.WRITE_FAILED, sentence)
+                    written.add(self._writer.write(connection, [poison]))
         return written
 
-    def _sort(
-        self, connection: psycopg.Connection[Any], message: Message
-    ) -> Accepted | Refused | BirthNeeded | None:
-        try:
-            agent, kind = parse_topic(message.topic)
-        except TopicError as error:
-            return Refused(message.topic, message.payload, Refusal.MALFORMED, str(error))
-        try:
-            if kind == "birth":
-                self._keep_birth(connection, agent, message.payload)
-                return None
-            if kind == "status":
-                _keep_status(connection, agent, decode_status(message.payload))
-                return None
-        except WireError as error:
-            return Refused(message.topic, message.payload, error.code, str(error), agent)
-        found = accept(message.topic, message.payload, self._births)
-        if isinstance(found, BirthNeeded):
-            # Another worker, or this one before a restart, may have catalogued it.
-            self._load_birth(connection, found)
-            found = accept(message.topic, message.payload, self._births)
-        return found
+    def _renewed(self, connection: psycopg.Connection[Any], part: Part) -> Part:
+        """Return a part prepared with the present caches."""
+        if part.generation == self._preparer.generation:
+            return part
+        return self._preparer.prepare(connection, part.items)
 
-    def _keep_birth(self, connection: psycopg.Connection[Any], agent: str, payload: bytes) -> None:
-        birth = decode_birth(payload)
-        if birth.agent != agent:
-            raise WireError(
-                Refusal.WRONG_IDENTITY, f"birth of {birth.agent!r} on {agent!r}'s topic"
-            )
-        digest = sha256_hex(payload)
-        with connection.transaction():
-            connection.execute(
-                "INSERT INTO catalog (sha256, agent_id, body) VALUES (%s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
-                (bytes.fromhex(digest), agent, payload),
-            )
-        # A plant import may have granted points since a birth was refused: look again.
-        self._births.pop(digest, None)
+    def _attach(self) -> psycopg.Connection[Any]:
+        """Return the connection to write on, having got to know its database."""
+        if self._writing.is_open:
+            return self._writing.get()
+        connection = self._writing.get()
+        self._preparing.expire()
+        self._preparer.forget()
+        self._writer.attach(connection)
+        return connection
 
-    def _load_birth(self, connection: psycopg.Connection[Any], need: BirthNeeded) -> None:
-        try:
-            sha256 = bytes.fromhex(need.sha256_hex)
-        except ValueError:
-            return
-        with connection.transaction():
-            row = connection.execute(
-                "SELECT body FROM catalog WHERE sha256 = %s AND agent_id = %s",
-                (sha256, need.agent),
-            ).fetchone()
-            if row is None:
-                return
-            birth = decode_birth(bytes(row[0]))
+    def _hold(
+        self, action: Callable[[], _Result], connection: _Connection, items: list[Item]
+    ) -> _Result:
+        """Do something with the database, again and again while it is away.
+
+        The broker does not send again before a reconnect, so what is at hand stays in memory.
+        """
+        attempt = 0
+        while True:
             try:
-                columns = resolve_birth(connection, birth, sha256)
-                known = KnownBirth(columns, birth.simulated)
-            except RefusedError as error:
-                known = KnownBirth({}, birth.simulated, (error.code, str(error)))
-        self._births[need.sha256_hex] = known
+                result = action()
+            except _OUTAGES as error:
+                connection.close()
+                self.figures.database_connected = False
+                if attempt == 0:
+                    _log.warning(
+                        "database is away; holding messages",
+                        waiting=len(items), reason=_first_line(error),
+                    )  # fmt: skip
+                pause_s = _RETRY_S[min(attempt, len(_RETRY_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries
+                if self._stop.wait(pause_s):
+                    raise _StoppedError from error
+                attempt += 1
+            else:
+                self.figures.database_connected = True
+                if attempt:
+                    _log.info("database is back")
+                return result
 
     def _keep_house(self) -> None:
         self._housekeeping_at = time.monotonic() + self._settings.fold_s
-        # A refused birth is looked up again: its points may have been granted meanwhile.
-        self._births = {k: b for k, b in self._births.items() if b.refusal is None}
+        self._preparer.forget_refused_births()
+        self._writer.agreed.clear()  # a person may have recorded another meaning
         try:
-            connection = self._database()
-            ledger.fold(connection, self._settings.keep_hashes_hours)
+            connection = self._attach()
+            through = dict(self._writer.through)
+            fold.move_through(connection, through)
+            fold.prune(connection, self._settings.keep_hashes_hours)
+            report_clones(connection, through)
             quarantine.trim(connection, self._settings.quarantine_bytes)
-        except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailableError) as e:
-            _log.warning("housekeeping waits for the database", reason=str(e).splitlines()[0])
-            self._drop_connection()
-
-    def _database(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url, "ingest", autocommit=True)
-        return self._connection
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+            forget_workers(connection)
+        except _OUTAGES as error:
+            _log.warning("housekeeping waits for the database", reason=_first_line(error))
+            self._writing.close()
 
 
-def _keep_status(connection: psycopg.Connection[Any], agent: str, status: Status) -> None:
-    if status.agent != agent:
-        raise WireError(Refusal.WRONG_IDENTITY, f"status of {status.agent!r} on {agent!r}'s topic")
-    oldest = status.oldest_held_us
-    with connection.transaction():
-        connection.execute(
-            "INSERT INTO agent_status (agent_id, state, since, held_batches, held_readings,"
-            " oldest_held_ts, units_down) VALUES (%s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (agent_id) DO UPDATE SET state = excluded.state,"
-            " since = excluded.since, held_batches = excluded.held_batches,"
-            " held_readings = excluded.held_readings, oldest_held_ts = excluded.oldest_held_ts,"
-            " units_down = excluded.units_down, received_at = now()",
-            (
-                agent, status.state, _instant(status.since_us), status.held_batches,
-                status.held_readings, None if oldest is None else _instant(oldest),
-                status.units_down,
-            ),
-        )  # fmt: skip
+class _Connection:
+    """A connection that is opened when it is needed."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._open: psycopg.Connection[Any] | None = None
+        self._expired = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._open is not None and not self._open.closed
+
+    def expire(self) -> None:
+        """Let the next `get` open another; safe from any thread."""
+        self._expired = True
+
+    def get(self) -> psycopg.Connection[Any]:
+        if self._expired:
+            self._expired = False
+            self.close()
+        if self._open is None or self._open.closed:
+            self._open = connect(self._url, "ingest", autocommit=True)
+        return self._open
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+        self._open = None
 
 
-def _instant(us: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(us / 1e6, UTC)
-    except (OverflowError, OSError, ValueError) as error:
-        raise WireError(Refusal.MALFORMED, f"{us} is no time: {error}") from error
-
-
-def _with_needs(receipts: list[Receipt], needed: dict[str, set[str]]) -> list[Receipt]:
-    """Add the births that are asked for; a receipt of needs alone confirms nothing (commit 0)."""
-    for agent, hashes in needed.items():
-        own = next((r for r in receipts if r.agent == agent), None)
-        if own is None:
-            own = Receipt(v=WIRE_VERSION, agent=agent, db="", commit_no=0, streams=[])
-            receipts.append(own)
-        own.need = sorted(hashes)
-    return receipts
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,37 +2,50 @@
 
 Ledger rows, readings, latest values, refused payloads, counters and dirty spans commit together or
 not at all, so a message sent again, or a process killed at any instant, neither loses nor doubles
-a reading.
+a reading. Every step is one statement for the whole group. Workers take what they lock in one
+order: ledger, latest values, quarantine, statuses, counters, and last the lock of the commit
+number; between that and COMMIT stands only what must carry the number or be true up to it.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import json
+import dataclasses
+import time
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
 import numpy as np
 import psycopg
 
-from enpilot.database import database_identity, draw_commit_no
-from enpilot.wire import WIRE_VERSION, Receipt, Refusal
-from ingest import ledger
-from ingest.accept import Accepted, Refused
-from ingest.counts import Counts
-from ingest.errors import RefusedError
-from ingest.meaning import Meaning, open_epoch
-from ingest.quarantine import keep
-from ingest.rows import COPY_READINGS, Readings, batch_number, concatenate, copy_bytes, group_rows
+from enpilot.database import draw_commit_no, read_capabilities
+from enpilot.wire import WIRE_VERSION, Receipt, Refusal, StreamReceipt
+from ingest import ledger, quarantine
+from ingest.accept import Refused
+from ingest.counts import Counts, WorkerCounts, add_counts, keep_worker
+from ingest.database_watch import DatabaseWatch
+from ingest.findings import Evidence, report
+from ingest.ledger import Claim, Coverage
+from ingest.meaning import GroupColumns, Meaning, agree
+from ingest.prepare import Candidate, NamedStatus, Part
+from ingest.rows import (
+    COPY_READINGS,
+    Readings,
+    batch_number,
+    concatenate,
+    copy_bytes,
+    copy_stream,
+    pack_rows,
+)
+from ingest.status import keep_statuses
+from ingest.touched import Touched, mark_touched, move_latest, touched_by
 
-__all__ = ["Agreed", "Written", "mark_dirty", "write_group", "write_readings"]
+__all__ = ["GroupWriter", "Written", "mark_dirty", "pays_to_compress", "write_readings"]
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-# (series, birth) pairs whose meaning this process has compared with the recorded one.
-Agreed = set[tuple[int, bytes]]
+# Below these a COPY into the columnstore costs more than one into the heap (D8).
+_COMPRESS_FROM_ROWS: Final = 20_000
+_COMPRESS_FROM_ROWS_A_SERIES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,298 +55,356 @@ class Written:
     receipts: list[Receipt]
     counts: dict[str, Counts]
 
+    def add(self, other: Written) -> None:
+        """Add what the next transaction did."""
+        self.receipts.extend(other.receipts)
+        for agent, counts in other.counts.items():
+            self.counts.setdefault(agent, Counts()).add(counts)
 
-@dataclass(slots=True)
-class _Candidate:
+
+class GroupWriter:
+    """Writes groups on one connection, and remembers what cannot have changed since the last."""
+
+    def __init__(self, name: str) -> None:
+        self.worker = WorkerCounts(name)
+        self._watch = DatabaseWatch()
+        self._identity = ""
+        self._direct_compress = False
+        self.through: dict[int, int] = {}
+        self.agreed: dict[GroupColumns, tuple[int, int]] = {}
+
+    def attach(self, connection: psycopg.Connection[Any]) -> bool:
+        """Get to know the database of a new connection.
+
+        Returns
+        -------
+        bool
+            Whether batches that were confirmed may be missing; agents will send them again.
+        """
+        self._identity, fallen = self._watch.check(connection, self.through)
+        self._direct_compress = read_capabilities(connection).direct_compress
+        self.through, self.agreed = {}, {}
+        return fallen
+
+    def write(self, connection: psycopg.Connection[Any], parts: list[Part]) -> Written:
+        """Write one group in one transaction.
+
+        Parameters
+        ----------
+        connection
+            Attached, and not inside a transaction.
+        parts
+            Prepared with the present caches, in the order of arrival.
+
+        Returns
+        -------
+        Written
+            Receipts to publish now that the transaction is committed.
+        """
+        began = time.perf_counter()
+        group = _Group(connection, parts)
+        receipts: list[Receipt] = []
+        with connection.transaction():
+            group.claim()
+            readings = group.copy(may_compress=self._direct_compress)
+            worker = self._worker_after(group, readings)
+            group.keep(worker)
+            if group.has_numbers:
+                group.number(self.agreed)
+                group.cover(self.through)
+                receipts = group.receipts(self._identity)
+        # Only now is it true.
+        self.worker = dataclasses.replace(worker, commit_s=time.perf_counter() - began)
+        self._watch.saw(group.commit_no)
+        self.through.update({no: coverage.through for no, coverage in group.coverages.items()})
+        self.agreed.update(group.agreed)
+        return Written(_with_needs(receipts, group.needed), group.counts)
+
+    def _worker_after(self, group: _Group, readings: int) -> WorkerCounts:
+        worker = self.worker
+        batches = sum(counts.batches_received for counts in group.counts.values())
+        return dataclasses.replace(
+            worker,
+            groups=worker.groups + 1,
+            batches=worker.batches + batches,
+            readings=worker.readings + readings,
+            group_batches=batches,
+            group_readings=readings,
+            direct_compress=worker.direct_compress + group.compressed,
+        )
+
+
+def pays_to_compress(rows: int, series: int) -> bool:
+    """Whether a COPY is large enough for the columnstore (D8)."""
+    return rows >= _COMPRESS_FROM_ROWS or rows >= _COMPRESS_FROM_ROWS_A_SERIES * max(series, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A message that claims a number: a batch to write, or a payload for quarantine."""
+
+    claim: Claim
     agent: str
-    claim: ledger.Claim
-    message: Accepted | None  # none: refused, only its number is claimed
-    rows: Readings | None
+    content: Candidate | Refused
 
-
-def write_group(
-    connection: psycopg.Connection[Any],
-    accepted: list[Accepted],
-    refused: list[Refused],
-    agreed: Agreed,
-) -> Written:
-    """Write one group of data messages and refusals in one transaction.
-
-    Parameters
-    ----------
-    connection
-        Not inside a transaction.
-    accepted
-        Messages whose birth is known, in the order of arrival.
-    refused
-        Messages for quarantine; the receipt covers those whose stream and seq could be read.
-    agreed
-        Kept by the caller from group to group: a meaning is compared once, not every batch.
-
-    Returns
-    -------
-    Written
-        Receipts to publish now that the transaction is committed.
-    """
-    with connection.transaction():
-        return _Group(connection, accepted, refused, agreed).write()
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.claim.stream_no, self.claim.seq
 
 
 class _Group:
     """One transaction's work, step by step."""
 
-    def __init__(
-        self,
-        connection: psycopg.Connection[Any],
-        accepted: list[Accepted],
-        refused: list[Refused],
-        agreed: Agreed,
-    ) -> None:
-        self._connection = connection
-        self._agreed = agreed
-        self._accepted = accepted
-        self._refused = list(refused)
-        self._counts: dict[str, Counts] = defaultdict(Counts)
-        self._streams: dict[UUID, tuple[int, str]] = {}
+    def __init__(self, connection: psycopg.Connection[Any], parts: list[Part]) -> None:
+        self.connection = connection
+        self._parts = parts
+        self._new: list[_Entry] = []
+        self._refused: list[Refused] = []
+        self._forked: list[Candidate] = []
+        self._touched: Touched | None = None
+        self.series = 0
+        self.compressed = 0
+        self.commit_no = 0
+        self.counts: dict[str, Counts] = defaultdict(Counts)
+        self.coverages: dict[int, Coverage] = {}
+        self.agreed: dict[GroupColumns, tuple[int, int]] = {}
+        self.streams = {k: v for part in parts for k, v in part.streams.items()}
+        self.needed: dict[str, set[str]] = defaultdict(set)
+        self.statuses: dict[str, NamedStatus] = {}
+        for part in parts:
+            self.statuses.update(part.statuses)
+            for agent, hashes in part.needed.items():
+                self.needed[agent] |= hashes
+            for agent, number in part.received.items():
+                self.counts[agent].batches_received += number
+            for agent, number in part.births_needed.items():
+                self.counts[agent].births_needed += number
 
-    def write(self) -> Written:
-        self._streams = ledger.open_streams(self._connection, self._wanted_streams())
-        candidates = self._candidates()
-        outcome = ledger.claim(self._connection, [c.claim for c in candidates.values()])
-        new = [c for key, c in candidates.items() if key in outcome.new and c.rows is not None]
-        rows = concatenate([c.rows for c in new if c.rows is not None]) if new else None
-        if rows is not None and len(rows):
-            write_readings(self._connection, rows)
-        self._count(candidates, outcome)
-        self._refused += [
-            _forked(message)
-            for key in sorted(outcome.forks)
-            if (message := candidates[key].message) is not None
-        ]
-        for refusal in self._refused:
-            keep(self._connection, refusal)
-        commit_no = draw_commit_no(self._connection)
-        ledger.number_claims(self._connection, outcome.new, commit_no)
-        if rows is not None and len(rows):
-            meanings = {m.series_id: m for c in new if c.message for m in c.message.meanings()}
-            mark_dirty(self._connection, rows, meanings, commit_no, self._agreed)
-        self._book_lost(commit_no)
-        for agent, counts in sorted(self._counts.items()):
-            counts.add_to(self._connection, agent)
-        return Written(self._receipts(commit_no, outcome.forks), dict(self._counts))
+    def claim(self) -> None:
+        """Claim the number of each batch, refused ones too, and see who was first."""
+        first: dict[tuple[int, int], _Entry] = {}
+        for entry in self._entries():
+            if (earlier := first.setdefault(entry.key, entry)) is not entry:
+                self._settle(entry, same=earlier.claim.sha256 == entry.claim.sha256)
+        outcome = ledger.claim(self.connection, [entry.claim for entry in first.values()])
+        for key, entry in first.items():
+            if key in outcome.new:
+                self._new.append(entry)
+                if isinstance(entry.content, Refused):
+                    self._refuse(entry.content)
+            else:
+                self._settle(entry, same=key in outcome.duplicates)
 
-    def _wanted_streams(self) -> dict[UUID, tuple[str, UUID | None, bool]]:
-        wanted: dict[UUID, tuple[str, UUID | None, bool]] = {}
-        for refusal in self._refused:
-            if refusal.stream is not None and refusal.agent is not None:
-                wanted[refusal.stream] = (refusal.agent, None, False)
-        for message in self._accepted:
-            wanted[message.stream] = (message.agent, message.previous, message.simulated)
-        return wanted
-
-    def _candidates(self) -> dict[tuple[int, int], _Candidate]:
-        """Turn messages into rows; what does not fit joins the refused, with its claim."""
-        candidates: dict[tuple[int, int], _Candidate] = {}
-        for message in self._accepted:
-            stream_no, owner = self._streams[message.stream]
-            if owner != message.agent:
-                self._refused.append(
-                    message.refuse(
-                        Refusal.WRONG_IDENTITY,
-                        f"stream {message.stream} belongs to agent {owner!r}",
-                        covered=False,
-                    )
+    def _entries(self) -> Iterable[_Entry]:
+        """Yield what has a number, batches to write first; set aside what has none."""
+        for part in self._parts:
+            for c in part.candidates:
+                message = c.message
+                claim = Claim(*c.key, message.sha256, None, c.readings, c.first_us, c.last_us)
+                yield _Entry(claim, message.agent, c)
+        for part in self._parts:
+            for refusal in part.refused:
+                stream = None if refusal.stream is None else self.streams.get(refusal.stream)
+                if stream is None or stream.agent != refusal.agent or not refusal.covered:
+                    self._refuse(refusal)
+                    continue
+                assert refusal.seq is not None  # comes with the stream
+                claim = Claim(
+                    stream.stream_no, refusal.seq, refusal.sha256, refusal.code.value, 0, None, None
                 )
-                continue
-            try:
-                rows = _rows(message, batch_number(stream_no, message.seq))
-            except RefusedError as error:
-                self._refused.append(message.refuse(error.code, str(error)))
-                continue
-            claim = ledger.Claim(
-                stream_no, message.seq, message.sha256, None, len(rows),
-                int(rows.ts_us.min()) if len(rows) else None,
-                int(rows.ts_us.max()) if len(rows) else None,
-            )  # fmt: skip
-            self._offer(candidates, message, claim, rows)
-        for refusal in list(self._refused):
-            if not refusal.covered or refusal.stream is None or refusal.seq is None:
-                continue
-            if refusal.agent is None:
-                continue
-            stream_no, owner = self._streams[refusal.stream]
-            if owner == refusal.agent:
-                claim = ledger.Claim(
-                    stream_no, refusal.seq, refusal.sha256, refusal.code.value, 0, None, None
-                )
-                candidates.setdefault(
-                    (stream_no, refusal.seq), _Candidate(refusal.agent, claim, None, None)
-                )
-        return candidates
+                yield _Entry(claim, stream.agent, refusal)
 
-    def _offer(
-        self,
-        candidates: dict[tuple[int, int], _Candidate],
-        message: Accepted,
-        claim: ledger.Claim,
-        rows: Readings,
-    ) -> None:
-        """Take a message into the group, unless the group holds its number already."""
-        earlier = candidates.setdefault(
-            (claim.stream_no, claim.seq), _Candidate(message.agent, claim, message, rows)
-        )
-        if earlier.message is message:
-            return
-        if earlier.claim.sha256 == claim.sha256:
-            self._counts[message.agent].batches_duplicated += 1
-            self._counts[message.agent].readings_duplicated += claim.readings
+    def _settle(self, entry: _Entry, *, same: bool) -> None:
+        """Deal with a message that was not the first of its number."""
+        counts = self.counts[entry.agent]
+        if same:
+            counts.batches_duplicated += 1
+            counts.readings_duplicated += entry.claim.readings
+        elif isinstance(entry.content, Refused):
+            self._refuse(entry.content)
         else:
-            self._refused.append(_forked(message))
+            message = entry.content.message
+            self._forked.append(entry.content)
+            counts.readings_refused += entry.claim.readings
+            self._refuse(
+                message.refuse(
+                    Refusal.FORK,
+                    f"seq {message.seq} of stream {message.stream} is stored with other bytes: the"
+                    " outbox was restored or copied",
+                    covered=False,
+                )
+            )
 
-    def _count(self, candidates: dict[tuple[int, int], _Candidate], outcome: ledger.Sorted) -> None:
-        for key, candidate in candidates.items():
-            counts = self._counts[candidate.agent]
-            if key in outcome.duplicates:
-                counts.batches_duplicated += 1
-                counts.readings_duplicated += candidate.claim.readings
-            elif key in outcome.new and candidate.rows is not None:
+    def _refuse(self, refusal: Refused) -> None:
+        self._refused.append(refusal)
+        if refusal.is_data:
+            self.counts[refusal.agent or "?"].batches_refused += 1
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the group has anything that needs a commit number or a receipt."""
+        return bool(self.streams)
+
+    def copy(self, *, may_compress: bool) -> int:
+        """Copy the rows of new batches, and move ``latest`` on; return how many rows."""
+        new = [e for e in self._new if isinstance(e.content, Candidate)]
+        parts = [part for part in self._parts if part.rows is not None]
+        every = sum(len(part.candidates) for part in parts)
+        rows = concatenate([part.rows for part in parts if part.rows is not None]) if new else None
+        if rows is None or not len(rows):
+            return 0
+        bodies = [part.packed for part in parts]
+        if len(new) < every:  # something came twice, or was a fork
+            batches = np.array([batch_number(*e.key) for e in new], np.int64)
+            rows = rows.take(np.flatnonzero(np.isin(rows.batch, batches)))
+            bodies = [pack_rows(rows)]
+        self._touched = touched_by(rows)
+        if may_compress and pays_to_compress(len(rows), len(self._touched.series_id)):
+            self.connection.execute("SET LOCAL timescaledb.enable_direct_compress_copy = on")
+            self.compressed = 1
+        with self.connection.cursor() as cursor, cursor.copy(COPY_READINGS) as copy:
+            copy.write(copy_stream(bodies))
+        move_latest(self.connection, self._touched)
+        return len(rows)
+
+    def keep(self, worker: WorkerCounts) -> None:
+        """Keep refused payloads, statuses and counters."""
+        for entry in self._new:
+            candidate = entry.content
+            if isinstance(candidate, Candidate):
+                counts = self.counts[entry.agent]
                 counts.batches_stored += 1
-                counts.readings_stored += len(candidate.rows)
-                if len(candidate.rows):
-                    counts.saw(int(candidate.rows.ts_us.max()))
-        for refusal in self._refused:
-            counts = self._counts[refusal.agent or "?"]
-            counts.batches_refused += 1
+                counts.readings_stored += candidate.readings
+                if candidate.last_us is not None:
+                    counts.saw(candidate.last_us, candidate.message.sent_us, candidate.received_us)
+        quarantine.keep(self.connection, self._refused)
+        keep_statuses(self.connection, self.statuses)
+        add_counts(self.connection, self.counts)
+        keep_worker(self.connection, worker)
 
-    def _book_lost(self, commit_no: int) -> None:
-        first: dict[UUID, int] = {}
-        for message in self._accepted:
-            if self._streams[message.stream][1] == message.agent:
-                first[message.stream] = max(first.get(message.stream, 1), message.first)
-        for stream, oldest in sorted(first.items()):
-            stream_no, agent = self._streams[stream]
-            for low, high in ledger.book_lost(self._connection, stream_no, oldest, commit_no):
-                self._connection.execute(
-                    "INSERT INTO finding (site_id, code, at_ts, severity, evidence, data_version)"
-                    " SELECT site_id, 'batches_lost', now(), 'fault', %s, %s FROM agent"
-                    " WHERE agent_id = %s ON CONFLICT DO NOTHING",
-                    (
-                        json.dumps({"stream": str(stream), "from_seq": low, "to_seq": high}),
-                        commit_no,
-                        agent,
-                    ),
+    def number(self, agreed: Mapping[GroupColumns, tuple[int, int]]) -> None:
+        """Draw the commit number and give it to the rows that carry it."""
+        self.commit_no = draw_commit_no(self.connection)
+        ledger.number_claims(self.connection, {e.key for e in self._new}, self.commit_no)
+        if self._touched is not None:
+            mark_touched(self.connection, self._touched, self.commit_no)
+            self._agree(agreed)
+
+    def _agree(self, agreed: Mapping[GroupColumns, tuple[int, int]]) -> None:
+        """See that each series has a meaning; what was agreed on for these instants is known."""
+        spans: dict[GroupColumns, tuple[int, int]] = {}
+        for entry in self._new:
+            candidate = entry.content
+            if isinstance(candidate, Refused) or candidate.first_us is None:
+                continue
+            assert candidate.last_us is not None  # there are both or none
+            for columns in candidate.columns:
+                low, high = spans.get(columns, (candidate.first_us, candidate.last_us))
+                spans[columns] = min(low, candidate.first_us), max(high, candidate.last_us)
+        for columns, (first, _) in sorted(spans.items(), key=lambda item: item[1]):
+            since, until = agreed.get(columns, (1, 0))
+            if since <= first < until:
+                continue
+            low, high = agree(self.connection, columns.meanings, first, self.commit_no)
+            # A backlog comes with epochs of its own, each right before the one known.
+            self.agreed[columns] = (low, until) if high == since else (low, high)
+
+    def cover(self, known_through: Mapping[int, int]) -> None:
+        """Find out how far the group's streams have got, and book what will never come."""
+        numbers = {stream.stream_no: stream.agent for stream in self.streams.values()}
+        self.coverages = ledger.coverage_of(
+            self.connection, {n: known_through.get(n, 0) for n in numbers}
+        )
+        first: dict[int, int] = {}
+        for part in self._parts:
+            for c in part.candidates:
+                first[c.stream_no] = max(first.get(c.stream_no, 1), c.message.first)
+        lost = [
+            (stream_no, low, high)
+            for stream_no, oldest in sorted(first.items())
+            for low, high in self.coverages[stream_no].missing_below(oldest)
+        ]
+        if lost:
+            ledger.book_lost(self.connection, lost, self.commit_no)
+            for stream_no, low, high in lost:
+                self.coverages[stream_no].add(low, high)
+        self._report(lost, numbers)
+
+    def _report(self, lost: list[tuple[int, int, int]], agents: Mapping[int, str]) -> None:
+        names = {stream.stream_no: str(name) for name, stream in self.streams.items()}
+        report(
+            self.connection, "batches_lost", "fault",
+            [
+                Evidence(agents[no], {"stream": names[no], "from_seq": low, "to_seq": high})
+                for no, low, high in lost
+            ],
+            self.commit_no,
+        )  # fmt: skip
+        forks = {c.stream_no: c for c in reversed(self._forked)}
+        report(
+            self.connection, "fork", "fault",
+            [
+                Evidence(agents[no], {"stream": names[no], "seq": forks[no].message.seq})
+                for no in sorted(forks)
+            ],
+            self.commit_no, once_a_stream=True,
+        )  # fmt: skip
+
+    def receipts(self, identity: str) -> list[Receipt]:
+        """Say what is stored, agent by agent."""
+        refused = ledger.refused_of(self.connection, self.coverages)
+        by_agent: dict[str, list[StreamReceipt]] = defaultdict(list)
+        for name, stream in sorted(self.streams.items()):
+            no = stream.stream_no
+            coverage = self.coverages[no]
+            forks = sorted({c.message.seq for c in self._forked if c.stream_no == no})
+            by_agent[stream.agent].append(
+                StreamReceipt(
+                    stream=str(name), through=coverage.through, ahead=coverage.ahead,
+                    refused=[*refused.get(no, ()), *((seq, Refusal.FORK.value) for seq in forks)],
                 )
-
-    def _receipts(self, commit_no: int, forks: set[tuple[int, int]]) -> list[Receipt]:
-        identity = database_identity(self._connection)
-        by_agent: dict[str, list[UUID]] = defaultdict(list)
-        for stream, (_, agent) in self._streams.items():
-            by_agent[agent].append(stream)
-        receipts = []
-        for agent, streams in sorted(by_agent.items()):
-            covered = []
-            for stream in sorted(streams):
-                stream_no = self._streams[stream][0]
-                entry = ledger.receipt_of(self._connection, stream_no, stream)
-                entry.refused += [
-                    (seq, Refusal.FORK.value) for no, seq in sorted(forks) if no == stream_no
-                ]
-                covered.append(entry)
-            receipts.append(
-                Receipt(
-                    v=WIRE_VERSION, agent=agent, db=identity, commit_no=commit_no, streams=covered
-                )
+            )  # fmt: skip
+        return [
+            Receipt(
+                v=WIRE_VERSION, agent=agent, db=identity, commit_no=self.commit_no, streams=streams
             )
-        return receipts
+            for agent, streams in sorted(by_agent.items())
+        ]
 
 
-def _rows(message: Accepted, batch: int) -> Readings:
-    parts = []
-    for group in message.batch.groups:
-        columns = message.columns.get(group.group)
-        if columns is None:
-            raise RefusedError(
-                Refusal.UNKNOWN_GROUP, f"group {group.group} is not in birth {message.batch.birth}"
-            )
-        parts.append(group_rows(group, columns.series_ids, columns.whole_numbers, batch))
-    return concatenate(parts)
-
-
-def _forked(message: Accepted) -> Refused:
-    return message.refuse(
-        Refusal.FORK,
-        f"seq {message.seq} of stream {message.stream} is stored with other bytes: the outbox was "
-        "restored or copied",
-        covered=False,
-    )
+def _with_needs(receipts: list[Receipt], needed: Mapping[str, set[str]]) -> list[Receipt]:
+    """Add the births that are asked for; a receipt of needs alone confirms nothing (commit 0)."""
+    for agent, hashes in sorted(needed.items()):
+        own = next((r for r in receipts if r.agent == agent), None)
+        if own is None:
+            own = Receipt(v=WIRE_VERSION, agent=agent, db="", commit_no=0, streams=[])
+            receipts.append(own)
+        own.need = sorted(hashes)
+    return receipts
 
 
 def write_readings(connection: psycopg.Connection[Any], rows: Readings) -> None:
     """Copy rows into ``reading`` and move ``latest`` on; part of the caller's transaction."""
     with connection.cursor() as cursor, cursor.copy(COPY_READINGS) as copy:
         copy.write(copy_bytes(rows))
-    _move_latest(connection, rows)
-
-
-def _move_latest(connection: psycopg.Connection[Any], rows: Readings) -> None:
-    order = np.lexsort((rows.ts_us, rows.series_id))
-    last_of_series = np.flatnonzero(np.diff(rows.series_id[order], append=np.int32(-1)))
-    last = rows.take(order[last_of_series])
-    connection.execute(
-        "INSERT INTO latest (series_id, ts, raw_int, raw_real, quality, batch)"
-        " SELECT s, timestamptz 'epoch' + t * interval '1 microsecond',"
-        " CASE k WHEN 0 THEN w END, CASE k WHEN 1 THEN r END, q, b"
-        " FROM unnest(%s::int[], %s::bigint[], %s::int[], %s::bigint[], %s::float8[],"
-        " %s::smallint[], %s::bigint[]) AS u(s, t, k, w, r, q, b) ORDER BY s"
-        " ON CONFLICT (series_id) DO UPDATE SET ts = excluded.ts, raw_int = excluded.raw_int,"
-        " raw_real = excluded.raw_real, quality = excluded.quality, batch = excluded.batch"
-        " WHERE excluded.ts > latest.ts",
-        (
-            last.series_id.tolist(), last.ts_us.tolist(), last.kind.tolist(), last.whole.tolist(),
-            last.real.tolist(), last.quality.tolist(), last.batch.tolist(),
-        ),
-    )  # fmt: skip
+    move_latest(connection, touched_by(rows))
 
 
 def mark_dirty(
     connection: psycopg.Connection[Any],
     rows: Readings,
-    meanings: dict[int, Meaning],
+    meanings: Mapping[int, Meaning],
     commit_no: int,
-    agreed: Agreed,
+    agreed: object = None,  # noqa: ARG001  # what imports still pass
 ) -> None:
-    """Write one dirty span a series, and open an epoch where the numbers have no meaning yet."""
-    series, index = np.unique(rows.series_id, return_inverse=True)
-    first = np.full(len(series), np.iinfo(np.int64).max)
-    last = np.full(len(series), np.iinfo(np.int64).min)
-    np.minimum.at(first, index, rows.ts_us)
-    np.maximum.at(last, index, rows.ts_us)
-    spans = (series.tolist(), first.tolist(), last.tolist())
-    covered = {
-        series_id: sha256 if sha256 is None else bytes(sha256)
-        for series_id, sha256 in connection.execute(
-            "SELECT e.series_id, e.birth_sha256 FROM series_epoch e"
-            " JOIN unnest(%s::int[], %s::bigint[]) AS u(s, f) ON e.series_id = s"
-            " AND e.valid_from <= timestamptz 'epoch' + f * interval '1 microsecond'"
-            " AND (e.valid_to IS NULL"
-            " OR timestamptz 'epoch' + f * interval '1 microsecond' < e.valid_to)"
-            " WHERE e.superseded_commit_no IS NULL",
-            spans[:2],
-        )
-    }
-    for series_id, since_us in zip(spans[0], spans[1], strict=True):
-        meaning = meanings.get(series_id)
-        if meaning is None:
-            continue
-        source = meaning.source or b""
-        same = covered.get(series_id) == meaning.source or (series_id, source) in agreed
-        if series_id not in covered or not same:
-            open_epoch(connection, meaning, _EPOCH + dt.timedelta(microseconds=since_us), commit_no)
-            agreed.add((series_id, source))
-    connection.execute(
-        "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"
-        " SELECT s, timestamptz 'epoch' + f * interval '1 microsecond',"
-        " timestamptz 'epoch' + l * interval '1 microsecond', %s"
-        " FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS u(s, f, l)",
-        (commit_no, *spans),
-    )
+    """Write one dirty span a series, and see that each of ``meanings`` has an epoch."""
+    touched = touched_by(rows)
+    mark_touched(connection, touched, commit_no)
+    first: dict[int, list[Meaning]] = defaultdict(list)
+    for series_id, first_us in zip(
+        touched.series_id.tolist(), touched.first_us.tolist(), strict=True
+    ):
+        if series_id in meanings:
+            first[first_us].append(meanings[series_id])
+    for first_us, some in sorted(first.items()):
+        agree(connection, some, first_us, commit_no)
