@@ -18,6 +18,11 @@ from ingest.settings import IngestSettings
 __all__ = ["app"]
 
 app = cyclopts.App(name="ingest", help="MQTT to database, exactly once.")
+app.command(
+    "ingest.publishers.cli:app",
+    name="publishers",
+    help="Devices and SCADA systems with plain JSON.",
+)
 
 
 @app.command

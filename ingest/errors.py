@@ -4,7 +4,8 @@
 
     EnpilotError
     ├── ConfigurationError
-    │   └── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    │   ├── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    │   └── SourceError            a publisher's file that does not fit the plant
     ├── PermanentError
     │   └── RefusedError           one message cannot be accepted: quarantine, acknowledge, go on
     └── RetryableError
@@ -18,7 +19,7 @@ from pathlib import Path
 from enpilot.errors import ConfigurationError, PermanentError, RetryableError
 from enpilot.wire import Refusal
 
-__all__ = ["BrokerUnavailableError", "ImportRefusedError", "RefusedError"]
+__all__ = ["BrokerUnavailableError", "ImportRefusedError", "RefusedError", "SourceError"]
 
 
 class RefusedError(PermanentError):
@@ -42,6 +43,10 @@ class ImportRefusedError(ConfigurationError):
         super().__init__(f"{file}: " + "; ".join(errors))
         self.file = file
         self.errors = errors
+
+
+class SourceError(ConfigurationError):
+    """A publisher's source file that names a site or point which the plant does not have."""
 
 
 class BrokerUnavailableError(RetryableError):

@@ -56,14 +56,29 @@ class Message:
 
 
 class Subscriber:
-    """A clean session on birth, data and status of every agent (D12: the outbox is durable)."""
+    """A clean session on birth, data and status of every agent (D12: the outbox is durable).
 
-    def __init__(self, settings: IngestSettings, client_id: str) -> None:
+    Parameters
+    ----------
+    settings
+        Broker, and how much may wait.
+    client_id
+        Under which the broker knows this connection.
+    filters
+        Other topics than the agents', with their quality of service.
+    """
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        client_id: str,
+        filters: list[tuple[str, int]] | None = None,
+    ) -> None:
         self._settings = settings.mqtt
         self._receive_maximum = settings.receive_maximum
         # Retained messages do not reach shared subscriptions: births and statuses go to all (D14).
         share = "" if settings.share is None else f"$share/{settings.share}/"
-        self._filters = [
+        self._filters = filters or [
             (topic("+", "birth"), 1), (topic("+", "status"), 1), (share + topic("+", "data"), 1),
         ]  # fmt: skip
         self.waiting: Waiting[Message] = Waiting(
