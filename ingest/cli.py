@@ -1,4 +1,4 @@
-"""``enpilot ingest``: run the worker, look into quarantine."""
+"""``enpilot ingest``: run the worker; the rest is found when it is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cyclopts
 
-from enpilot.database import connect, database_url
+from enpilot.database import database_url
 from enpilot.logs import configure_logs
 from enpilot.settings import load_settings
 from ingest.service import Worker
@@ -18,6 +18,9 @@ from ingest.settings import IngestSettings
 __all__ = ["app"]
 
 app = cyclopts.App(name="ingest", help="MQTT to database, exactly once.")
+app.command(
+    "ingest.quarantine_cli:app", name="quarantine", help="What was refused, and trying it again."
+)
 app.command(
     "ingest.publishers.cli:app",
     name="publishers",
@@ -48,21 +51,3 @@ def run(settings: Path | None = None, *, host: str | None = None, port: int | No
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.stop())
     worker.run()
-
-
-@app.command
-def quarantine(*, newest: int = 20) -> None:
-    """List what was refused, newest first, and the exact counts by reason."""
-    with connect(database_url(), "ingest quarantine") as connection:
-        counts = connection.execute(
-            "SELECT agent_id, code, messages, last_at FROM quarantine_count ORDER BY 1, 2"
-        ).fetchall()
-        rows = connection.execute(
-            "SELECT quarantine_id, received_at, agent_id, code, payload_bytes, sentence"
-            " FROM quarantine ORDER BY quarantine_id DESC LIMIT %s",
-            (newest,),
-        ).fetchall()
-    for agent, code, messages, last in counts:
-        print(f"{agent:24} {code:20} {messages:8}  last {last:%Y-%m-%d %H:%M:%S} UTC")
-    for number, at, agent, code, size, sentence in rows:
-        print(f"#{number} {at:%Y-%m-%d %H:%M:%S} {agent or '?'} {code} {size} B: {sentence}")

@@ -85,10 +85,18 @@ class Coverage:
         return missing
 
 
-def claim(connection: psycopg.Connection[Any], claims: list[Claim]) -> Sorted:
+def claim(
+    connection: psycopg.Connection[Any], claims: list[Claim], *, reopen: bool = False
+) -> Sorted:
     """Insert the ledger rows of a group in one statement and say which are new.
 
     Claims with the same stream and seq must not occur twice in the list.
+
+    Parameters
+    ----------
+    reopen
+        A number that was refused is new for a batch that is not: the agent had its receipt and
+        will not send it again.
     """
     result = Sorted()
     if not claims:
@@ -134,6 +142,9 @@ def claim(connection: psycopg.Connection[Any], claims: list[Claim]) -> Sorted:
         )
     )  # fmt: skip
     old = [c for c in claims if (c.stream_no, c.seq) not in result.new]
+    if reopen:
+        result.new |= _reopen(connection, [c for c in old if c.refusal_code is None])
+        old = [c for c in claims if (c.stream_no, c.seq) not in result.new]
     if old:
         stored = {
             (stream_no, seq): bytes(sha256)
@@ -149,6 +160,20 @@ def claim(connection: psycopg.Connection[Any], claims: list[Claim]) -> Sorted:
             same = stored.get(key, c.sha256) == c.sha256
             (result.duplicates if same else result.forks).add(key)
     return result
+
+
+def _reopen(connection: psycopg.Connection[Any], claims: list[Claim]) -> set[tuple[int, int]]:
+    return {
+        key
+        for c in claims
+        for key in connection.execute(
+            "UPDATE batch_ledger SET state = 'stored', refusal_code = NULL, sha256 = %s,"
+            " readings = %s, first_ts = timestamptz 'epoch' + %s * interval '1 microsecond',"
+            " last_ts = timestamptz 'epoch' + %s * interval '1 microsecond'"
+            " WHERE stream_no = %s AND seq = %s AND state = 'refused' RETURNING stream_no, seq",
+            (c.sha256, c.readings, c.first_ts_us, c.last_ts_us, c.stream_no, c.seq),
+        )
+    }
 
 
 def _instants(values: list[int | None]) -> object:

@@ -63,10 +63,19 @@ class Written:
 
 
 class GroupWriter:
-    """Writes groups on one connection, and remembers what cannot have changed since the last."""
+    """Writes groups on one connection, and remembers what cannot have changed since the last.
 
-    def __init__(self, name: str) -> None:
+    Parameters
+    ----------
+    name
+        Under which its counters stand.
+    reopen
+        Write batches whose number was refused before, see `ingest.ledger.claim`.
+    """
+
+    def __init__(self, name: str, *, reopen: bool = False) -> None:
         self.worker = WorkerCounts(name)
+        self._reopen = reopen
         self._watch = DatabaseWatch()
         self._identity = ""
         self._direct_compress = False
@@ -105,7 +114,7 @@ class GroupWriter:
         group = _Group(connection, parts)
         receipts: list[Receipt] = []
         with connection.transaction():
-            group.claim()
+            group.claim(reopen=self._reopen)
             readings = group.copy(may_compress=self._direct_compress)
             worker = self._worker_after(group, readings)
             group.keep(worker)
@@ -180,13 +189,14 @@ class _Group:
             for agent, number in part.births_needed.items():
                 self.counts[agent].births_needed += number
 
-    def claim(self) -> None:
+    def claim(self, *, reopen: bool) -> None:
         """Claim the number of each batch, refused ones too, and see who was first."""
         first: dict[tuple[int, int], _Entry] = {}
         for entry in self._entries():
             if (earlier := first.setdefault(entry.key, entry)) is not entry:
                 self._settle(entry, same=earlier.claim.sha256 == entry.claim.sha256)
-        outcome = ledger.claim(self.connection, [entry.claim for entry in first.values()])
+        claims = [entry.claim for entry in first.values()]
+        outcome = ledger.claim(self.connection, claims, reopen=reopen)
         for key, entry in first.items():
             if key in outcome.new:
                 self._new.append(entry)

@@ -21,3 +21,8 @@ CREATE TABLE source_value (
 -- A source that says no time of its own: its readings carry the time of arrival, and a payload that
 -- comes twice is stored twice, since nothing tells it from a second one that says the same.
 ALTER TABLE stream ADD COLUMN stamped_on_arrival boolean NOT NULL DEFAULT false;
+
+-- What became of a payload that was tried again.
+ALTER TABLE quarantine ADD COLUMN outcome text
+    CHECK (outcome IN ('stored', 'present', 'refused'));
+ALTER TABLE quarantine ADD COLUMN outcome_sentence text;
