@@ -291,8 +291,8 @@ class _Body:
         blocks = [
             Block(
                 np.arange(agent * width + 1, (agent + 1) * width + 1, dtype=np.int32),
-                ts_us, np.zeros(n, np.int16), np.zeros(1, np.int8),
-                np.full((width, n), 98_500_000), np.zeros(1), np.zeros(1, np.int16),
+                ts_us, np.zeros(n, np.int16), np.zeros(width * n, np.int8),
+                np.full(width * n, 98_500_000), np.zeros(width * n), np.zeros(width * n, np.int16),
             )
             for agent in range(shape.agents)
         ]  # fmt: skip

@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 import paho.mqtt.client as mqtt
-import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 
+from enpilot.database import connect
 from enpilot.wire import decode_batch, decode_data, topic
 
 __all__ = ["TABLE", "main"]
@@ -27,7 +27,7 @@ _INSERT = (
 
 def main() -> None:
     """Write what comes to the database of the second argument, from the port of the first."""
-    connection = psycopg.connect(sys.argv[2])
+    connection = connect(sys.argv[2], "bench straightforward")
 
     def on_message(_client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         data = decode_data(bytes(message.payload))
