@@ -86,6 +86,7 @@ class _Publisher:
         self._work = work
         self._load = Load(work.shape, work.first_us)
         self._agents = {name: _Agent(name) for name in self._load.agents}
+        self._order = deque(self._agents.values())
         self._by_stream = {s: self._agents[a] for a, s in self._load.streams.items()}
         self._make_packets()
         self._socket = _connect(work.port, "bench-publisher")
@@ -155,26 +156,24 @@ class _Publisher:
         if self._work.rate:
             budget = int((now - self.report.began_s) * self._work.rate) - self.report.sent
         window = self._work.shape.window if self._work.receipts else 1 << 30
-        sent = True
-        while sent and budget > 0 and len(self._out) < _MOST_OUT_BYTES:
-            sent = False
-            # Round after round: the one with the fewest goes first.
-            for agent in self._agents.values():
-                if budget <= 0:
-                    break
-                if agent.next - agent.through >= window:
-                    continue
-                if agent.next >= len(agent.packets):
-                    self.report.ran_out = True
-                    return
-                if agent.next == agent.through:
-                    agent.heard_s = now
-                self._out += agent.packets[agent.next]
-                agent.next += 1
-                agent.sent_at[agent.next] = now
-                self.report.sent += 1
-                budget -= 1
-                sent = True
+        idle = 0
+        while budget > 0 and idle < len(self._order) and len(self._out) < _MOST_OUT_BYTES:
+            agent = self._order[0]
+            self._order.rotate(-1)  # one batch each, round after round
+            if agent.next - agent.through >= window:
+                idle += 1
+                continue
+            if agent.next >= len(agent.packets):
+                self.report.ran_out = True
+                return
+            if agent.next == agent.through:
+                agent.heard_s = now
+            self._out += agent.packets[agent.next]
+            agent.next += 1
+            agent.sent_at[agent.next] = now
+            self.report.sent += 1
+            budget -= 1
+            idle = 0
 
     def _send_again(self, now: float) -> None:
         if not self._work.receipts:
