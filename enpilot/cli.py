@@ -33,6 +33,7 @@ app.command("dashboards.grafana.cli:app", name="grafana")
 app.command("enpilot.demo.cli:app", name="demo")
 bench = cyclopts.App(name="bench", help="Measure what an installation can do. 测量本机能力。")
 bench.command("edge_agent.bench.cli:app", name="edge")
+bench.command("ingest.bench.cli:app", name="ingest")
 app.command(bench)
 
 

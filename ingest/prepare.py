@@ -25,6 +25,7 @@ from ingest.meaning import GroupColumns
 from ingest.rows import Block, Readings, batch_number, join_blocks, pack_rows, read_block
 from ingest.streams import OpenStream, StreamFacts, Streams
 from ingest.subscriber import Message
+from ingest.touched import Touched, touched_by
 
 __all__ = ["Candidate", "Item", "NamedStatus", "Part", "Preparer", "read_message"]
 
@@ -87,8 +88,8 @@ class Part:
         Batches to write, and payloads for quarantine.
     streams
         Of both, those that are known and belong to the agent.
-    rows, packed
-        Rows of all candidates, sorted, and the same as the body of a binary COPY.
+    rows, touched, packed
+        Rows of all candidates, sorted, what they touch, and the same as the body of a binary COPY.
     generation
         Of the caches that it was prepared with.
     size
@@ -105,6 +106,7 @@ class Part:
     statuses: dict[str, NamedStatus] = field(default_factory=dict)
     streams: dict[UUID, OpenStream] = field(default_factory=dict)
     rows: Readings | None = None
+    touched: Touched | None = None
     packed: bytes = b""
     size: float = 0.0
 
@@ -281,6 +283,8 @@ class Preparer:
             batches += [batch] * len(candidate.blocks)
         if blocks:
             part.rows = join_blocks(blocks, batches)
+            if len(part.rows):
+                part.touched = touched_by(part.rows)
             part.packed = pack_rows(part.rows)
 
 

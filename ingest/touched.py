@@ -10,9 +10,9 @@ import psycopg
 from numpy.typing import NDArray
 
 from ingest.arrays import float8s, int2s, int4s, int8s
-from ingest.rows import POSTGRES_EPOCH_US, Readings, copy_stream
+from ingest.rows import POSTGRES_EPOCH_US, Readings, concatenate, copy_stream
 
-__all__ = ["Touched", "mark_touched", "move_latest", "touched_by"]
+__all__ = ["Touched", "join_touched", "mark_touched", "move_latest", "touched_by"]
 
 _DIRTY_ROW: Final = np.dtype(
     [("n", ">i2"), ("l0", ">i4"), ("series", ">i4"), ("l1", ">i4"), ("from", ">i8"),
@@ -36,16 +36,25 @@ class Touched:
 
 
 def touched_by(rows: Readings) -> Touched:
-    """Return what rows touch.
+    """Return what rows touch, which are sorted by series and time."""
+    ends = np.flatnonzero(np.diff(rows.series_id, append=np.int32(-1)))
+    begins = np.concatenate(([0], ends[:-1] + 1)).astype(np.intp)
+    latest = rows.take(ends)
+    return Touched(latest.series_id, rows.ts_us[begins], latest.ts_us, latest)
 
-    Of two rows of a series with one instant the later batch is the latest value.
-    """
-    order = np.lexsort((rows.batch, rows.ts_us, rows.series_id))
-    series = rows.series_id[order]
+
+def join_touched(parts: list[Touched]) -> Touched:
+    """Return what several sets of rows touch together."""
+    if len(parts) == 1:
+        return parts[0]
+    latest = concatenate([part.latest for part in parts])
+    order = np.lexsort((latest.ts_us, latest.series_id))
+    series = latest.series_id[order]
     ends = np.flatnonzero(np.diff(series, append=np.int32(-1)))
     begins = np.concatenate(([0], ends[:-1] + 1)).astype(np.intp)
-    latest = rows.take(order[ends])
-    return Touched(latest.series_id, rows.ts_us[order[begins]], latest.ts_us, latest)
+    first_us = np.concatenate([part.first_us for part in parts])[order]
+    latest = latest.take(order[ends])
+    return Touched(latest.series_id, np.minimum.reduceat(first_us, begins), latest.ts_us, latest)
 
 
 def move_latest(connection: psycopg.Connection[Any], touched: Touched) -> None:

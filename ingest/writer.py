@@ -34,12 +34,12 @@ from ingest.rows import (
     Readings,
     batch_number,
     concatenate,
-    copy_bytes,
     copy_stream,
+    in_order,
     pack_rows,
 )
 from ingest.status import keep_statuses
-from ingest.touched import Touched, mark_touched, move_latest, touched_by
+from ingest.touched import Touched, join_touched, mark_touched, move_latest, touched_by
 
 __all__ = ["GroupWriter", "Written", "mark_dirty", "pays_to_compress", "write_readings"]
 
@@ -257,25 +257,31 @@ class _Group:
 
     def copy(self, *, may_compress: bool) -> int:
         """Copy the rows of new batches, and move ``latest`` on; return how many rows."""
-        new = [e for e in self._new if isinstance(e.content, Candidate)]
         parts = [part for part in self._parts if part.rows is not None]
-        every = sum(len(part.candidates) for part in parts)
-        rows = concatenate([part.rows for part in parts if part.rows is not None]) if new else None
-        if rows is None or not len(rows):
+        new = [e.key for e in self._new if isinstance(e.content, Candidate)]
+        if not new:
             return 0
-        bodies = [part.packed for part in parts]
-        if len(new) < every:  # something came twice, or was a fork
-            batches = np.array([batch_number(*e.key) for e in new], np.int64)
-            rows = rows.take(np.flatnonzero(np.isin(rows.batch, batches)))
+        if len(new) == sum(len(part.candidates) for part in parts):
+            size = sum(len(part.rows) for part in parts if part.rows is not None)
+            touched = [part.touched for part in parts if part.touched is not None]
+            bodies = [part.packed for part in parts]
+        else:  # something came twice, or was a fork
+            batches = np.array([batch_number(*key) for key in new], np.int64)
+            rows = concatenate([part.rows for part in parts if part.rows is not None])
+            rows = in_order(rows.take(np.flatnonzero(np.isin(rows.batch, batches))))
+            size = len(rows)
+            touched = [touched_by(rows)] if size else []
             bodies = [pack_rows(rows)]
-        self._touched = touched_by(rows)
-        if may_compress and pays_to_compress(len(rows), len(self._touched.series_id)):
+        if not size:
+            return 0
+        self._touched = join_touched(touched)
+        if may_compress and pays_to_compress(size, len(self._touched.series_id)):
             self.connection.execute("SET LOCAL timescaledb.enable_direct_compress_copy = on")
             self.compressed = 1
         with self.connection.cursor() as cursor, cursor.copy(COPY_READINGS) as copy:
             copy.write(copy_stream(bodies))
         move_latest(self.connection, self._touched)
-        return len(rows)
+        return size
 
     def keep(self, worker: WorkerCounts) -> None:
         """Keep refused payloads, statuses and counters."""
@@ -395,8 +401,9 @@ def _with_needs(receipts: list[Receipt], needed: Mapping[str, set[str]]) -> list
 
 def write_readings(connection: psycopg.Connection[Any], rows: Readings) -> None:
     """Copy rows into ``reading`` and move ``latest`` on; part of the caller's transaction."""
+    rows = in_order(rows)
     with connection.cursor() as cursor, cursor.copy(COPY_READINGS) as copy:
-        copy.write(copy_bytes(rows))
+        copy.write(copy_stream([pack_rows(rows)]))
     move_latest(connection, touched_by(rows))
 
 
@@ -408,7 +415,7 @@ def mark_dirty(
     agreed: object = None,  # noqa: ARG001  # what imports still pass
 ) -> None:
     """Write one dirty span a series, and see that each of ``meanings`` has an epoch."""
-    touched = touched_by(rows)
+    touched = touched_by(in_order(rows))
     mark_touched(connection, touched, commit_no)
     first: dict[int, list[Meaning]] = defaultdict(list)
     for series_id, first_us in zip(

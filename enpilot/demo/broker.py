@@ -19,7 +19,7 @@ listener {port} 127.0.0.1
 allow_anonymous true
 persistence false
 max_queued_messages 10000
-max_inflight_messages 100
+max_inflight_messages 4000
 {user}log_type error
 log_type warning
 """

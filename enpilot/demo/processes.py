@@ -62,6 +62,10 @@ class ProcessGroup:
             )
         self._children.append(_Child(name, process, log))
 
+    def pid(self, name: str) -> int:
+        """Return the process id of a service that was started."""
+        return next(c.process.pid for c in self._children if c.name == name)
+
     def start_enpilot(self, name: str, *arguments: str) -> None:
         """Start one of Enpilot's own services, as an installation does."""
         self.start(name, [sys.executable, "-m", "enpilot", *arguments])
