@@ -332,6 +332,8 @@ def _declare(unit: UnitPlan, block: Block) -> GroupDeclaration:
                 counter=r.counter,
                 modulus=r.modulus,
                 rated_max_per_h=r.rated_max_per_h,
+                rated_min=r.rated_min,
+                rated_max=r.rated_max,
                 device=unit.parts[part].device.code,
                 register=r.place,
             )

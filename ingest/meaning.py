@@ -18,6 +18,7 @@ import psycopg
 from enpilot.quantities import UnitError, unit_ratio
 from enpilot.wire import Birth, Refusal, SeriesDeclaration
 from ingest.errors import RefusedError
+from ingest.physical_range import RawLimits, raw_limits
 from ingest.rows import Columns
 
 __all__ = [
@@ -57,6 +58,7 @@ class GroupColumns:
 
     meanings: list[Meaning]
     layout: Columns
+    limits: RawLimits | None
 
 
 def resolve_birth(
@@ -102,7 +104,7 @@ def resolve_birth(
             )
             for d in group.series
         ]  # fmt: skip
-        groups[group.group] = GroupColumns(meanings, _layout(meanings))
+        groups[group.group] = GroupColumns(meanings, _layout(meanings), raw_limits(group.series))
     return groups
 
 

@@ -22,6 +22,7 @@ from ingest.accept import Decoded, Refused, accept
 from ingest.births import Births, CataloguedBirth, KnownBirth, read_birth
 from ingest.errors import RefusedError
 from ingest.meaning import GroupColumns
+from ingest.physical_range import flag_out_of_range
 from ingest.rows import Block, Readings, batch_number, join_blocks, pack_rows, read_block
 from ingest.streams import OpenStream, StreamFacts, Streams
 from ingest.subscriber import Message
@@ -296,7 +297,7 @@ def _candidate(message: Decoded, birth: KnownBirth, stream_no: int, received_us:
             raise RefusedError(
                 Refusal.UNKNOWN_GROUP, f"group {group.group} is not in birth {message.batch.birth}"
             )
-        blocks.append(read_block(group, declared.layout))
+        blocks.append(flag_out_of_range(read_block(group, declared.layout), declared.limits))
         columns.append(declared)
     spans = [g for g in message.batch.groups if g.dt and g.values]
     return Candidate(

@@ -42,7 +42,8 @@ class SeriesDeclaration(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``register_scale`` turns a register count into ``unit`` as the meter itself sees it; with side
     "secondary" the server multiplies by the CT and PT ratio of the installation. ``modulus`` is the
-    number of counts after which the counter starts again at zero.
+    number of counts after which the counter starts again at zero. ``rated_min`` and ``rated_max``
+    are what a level can be at all [``unit``, as the meter itself sees it].
     """
 
     point: str
@@ -56,6 +57,8 @@ class SeriesDeclaration(msgspec.Struct, kw_only=True, omit_defaults=True):
     counter: CounterKind | None = None
     modulus: str | None = None
     rated_max_per_h: float | None = None
+    rated_min: float | None = None
+    rated_max: float | None = None
     device: str | None = None
     register: str | None = None
 
