@@ -18,6 +18,8 @@ from ingest.settings import IngestSettings
 __all__ = ["app"]
 
 app = cyclopts.App(name="ingest", help="MQTT to database, exactly once.")
+app.command("ingest.api.cli:serve", name="api", help="Take production counts over HTTP.")
+app.command("ingest.api.cli:token", name="token", help="Who may write over HTTP.")
 
 
 @app.command

@@ -4,8 +4,10 @@
 
     EnpilotError
     ├── ConfigurationError
-    │   └── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    │   ├── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    │   └── TokenError             a token that cannot be made or ended like this
     ├── PermanentError
+    │   ├── EntriesRefusedError    a report over HTTP that does not fit the plant
     │   └── RefusedError           one message cannot be accepted: quarantine, acknowledge, go on
     └── RetryableError
         └── BrokerUnavailableError
@@ -18,7 +20,13 @@ from pathlib import Path
 from enpilot.errors import ConfigurationError, PermanentError, RetryableError
 from enpilot.wire import Refusal
 
-__all__ = ["BrokerUnavailableError", "ImportRefusedError", "RefusedError"]
+__all__ = [
+    "BrokerUnavailableError",
+    "EntriesRefusedError",
+    "ImportRefusedError",
+    "RefusedError",
+    "TokenError",
+]
 
 
 class RefusedError(PermanentError):
@@ -41,6 +49,18 @@ class ImportRefusedError(ConfigurationError):
     def __init__(self, file: Path, errors: list[str]) -> None:
         super().__init__(f"{file}: " + "; ".join(errors))
         self.file = file
+        self.errors = errors
+
+
+class TokenError(ConfigurationError):
+    """A token that cannot be made or ended like this."""
+
+
+class EntriesRefusedError(PermanentError):
+    """A report that does not fit the plant; ``errors`` has a sentence for each wrong entry."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("; ".join(errors))
         self.errors = errors
 
 
