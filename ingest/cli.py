@@ -27,6 +27,8 @@ app.command(
     name="publishers",
     help="Devices and SCADA systems with plain JSON.",
 )
+app.command("ingest.api.cli:serve", name="api", help="Take production counts over HTTP.")
+app.command("ingest.api.cli:token", name="token", help="Who may write over HTTP.")
 
 
 @app.command

@@ -5,8 +5,10 @@
     EnpilotError
     ├── ConfigurationError
     │   ├── ImportRefusedError     a file cannot be imported as it is; nothing was written
-    │   └── SourceError            a publisher's file that does not fit the plant
+    │   ├── SourceError            a publisher's file that does not fit the plant
+    │   └── TokenError             a token that cannot be made or ended like this
     ├── PermanentError
+    │   ├── EntriesRefusedError    a report over HTTP that does not fit the plant
     │   └── RefusedError           one message cannot be accepted: quarantine, acknowledge, go on
     └── RetryableError
         └── BrokerUnavailableError
@@ -19,7 +21,14 @@ from pathlib import Path
 from enpilot.errors import ConfigurationError, PermanentError, RetryableError
 from enpilot.wire import Refusal
 
-__all__ = ["BrokerUnavailableError", "ImportRefusedError", "RefusedError", "SourceError"]
+__all__ = [
+    "BrokerUnavailableError",
+    "EntriesRefusedError",
+    "ImportRefusedError",
+    "RefusedError",
+    "SourceError",
+    "TokenError",
+]
 
 
 class RefusedError(PermanentError):
@@ -47,6 +56,18 @@ class ImportRefusedError(ConfigurationError):
 
 class SourceError(ConfigurationError):
     """A publisher's source file that names a site or point which the plant does not have."""
+
+
+class TokenError(ConfigurationError):
+    """A token that cannot be made or ended like this."""
+
+
+class EntriesRefusedError(PermanentError):
+    """A report that does not fit the plant; ``errors`` has a sentence for each wrong entry."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
 
 
 class BrokerUnavailableError(RetryableError):

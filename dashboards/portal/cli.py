@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import signal
 import socket
@@ -13,8 +12,9 @@ import warnings
 
 import cyclopts
 
-from dashboards.errors import HostRefusedError, PortRefusedError
+from dashboards.errors import HostRefusedError
 from enpilot.database import database_url
+from enpilot.listening import is_loopback, listen
 from enpilot.logs import configure_logs
 
 __all__ = ["app"]
@@ -38,13 +38,13 @@ def run(*, host: str = "127.0.0.1", port: int = 8080, behind_proxy: bool = False
     """
     configure_logs()
     url = database_url()
-    if not behind_proxy and not _is_loopback(host):
+    if not behind_proxy and not is_loopback(host):
         raise HostRefusedError(
             f"portal: {host} is reachable from outside this machine, and the portal has no sign-in:"
             " listen on 127.0.0.1, or put a proxy that signs users in before it and say"
             " --behind-proxy"
         )
-    listening = _listen(host, port)
+    listening = listen("portal", host, port)
     # uvicorn repeats the signal after its clean end; it must not end us before ours.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with (
@@ -71,31 +71,3 @@ def _serve(url: str, listening: socket.socket, *, behind_proxy: bool) -> None:
     )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listening = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
-        raise PortRefusedError(f"portal: no address {host} port {port}: {error}") from error
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise PortRefusedError(
-            f"portal: cannot listen on {host} port {port}: {error}; choose another with --port"
-        ) from error
-    return listening
