@@ -27,7 +27,9 @@ app.command(
     name="publishers",
     help="Devices and SCADA systems with plain JSON.",
 )
-app.command("ingest.api.cli:serve", name="api", help="Take production counts over HTTP.")
+app.command(
+    "ingest.api.cli:serve", name="api", help="Take production counts and readings over HTTP."
+)
 app.command("ingest.api.cli:token", name="token", help="Who may write over HTTP.")
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -20,7 +23,8 @@ from enpilot.database import DatabaseUnavailableError, connect
 from ingest.api.body_limit import BodyLimit
 from ingest.api.production import Production, Reported, write_production
 from ingest.api.tokens import Grant, find_grant, looks_like_one
-from ingest.errors import EntriesRefusedError
+from ingest.errors import EntriesRefusedError, SourceError
+from ingest.publishers import Arrived, Source, SourceWriter
 
 __all__ = ["MAX_BODY_BYTES", "create_app"]
 
@@ -72,6 +76,15 @@ class OutputAnswer(BaseModel):
     present: int = Field(description="entries that were there with the same quantity")
 
 
+class ReadingsAnswer(BaseModel):
+    """What became of a message."""
+
+    stored: int
+    duplicates: int = Field(description="sent before, within 72 hours")
+    stale: int = Field(description="stored, but repeated by the source without reading anew")
+    refused: list[str] = Field(description="parts that cannot be read; kept in quarantine")
+
+
 class Refusal(BaseModel):
     """Why nothing was written."""
 
@@ -99,23 +112,38 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def create_app(url: str) -> FastAPI:
+_NO_SOURCE: Final = {"model": Refusal, "description": "the token's site has no such source here"}
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenSource:
+    """A source that is taken; its writer serves one request at a time."""
+
+    source: Source
+    writer: SourceWriter
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def create_app(url: str, sources: Sequence[Source] = ()) -> FastAPI:
     """Make the application on a database.
 
     Parameters
     ----------
     url
         The database; a connection is opened for each request, reports are rare.
+    sources
+        Sources of kind "rest" whose readings are taken.
     """
     app = FastAPI(
         title="Enpilot ingest",
         version=__version__,
-        summary="Production counts from MES and ERP systems.",
+        summary="Production counts from MES and ERP systems, readings of other publishers.",
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
     )
     app.state.url = url
     app.state.production = Production()
+    app.state.sources = {s.name: _OpenSource(s, SourceWriter(s)) for s in sources}
     app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES)
     _sentences(app)
     app.include_router(_routes)
@@ -154,6 +182,16 @@ def _writes_output(grant: Annotated[Grant, Depends(_granted)]) -> Grant:
     return grant
 
 
+def _writes_readings(grant: Annotated[Grant, Depends(_granted)]) -> Grant:
+    if "readings" not in grant.scopes:
+        raise _RefusedError(403, "no_scope", f"token {grant.name!r} may not write readings")
+    return grant
+
+
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
 @_routes.post("/output", responses=_REFUSALS)
 def post_output(
     report: OutputReport,
@@ -177,6 +215,42 @@ def post_output(
             result.conflicts,
         )  # fmt: skip
     return OutputAnswer(written=result.written, present=result.present)
+
+
+@_routes.post(
+    "/readings/{source}",
+    responses={k: v for k, v in _REFUSALS.items() if k != 409} | {404: _NO_SOURCE},
+    openapi_extra={
+        "requestBody": {
+            "description": "a message as the source's file describes it",
+            "required": True,
+            "content": {"application/json": {"schema": {}}},
+        }
+    },
+)
+def post_readings(
+    source: str,
+    body: Annotated[bytes, Depends(_body)],
+    request: Request,
+    connection: _Database,
+    grant: Annotated[Grant, Depends(_writes_readings)],
+) -> ReadingsAnswer:
+    """Send a message of a publisher; what cannot be read of it is kept in quarantine.
+
+    A message with its own time is stored once, however often it is sent within 72 hours.
+    """
+    found: _OpenSource | None = request.app.state.sources.get(source)
+    if found is None or found.source.site != grant.site:
+        raise _RefusedError(404, "no_source", f"site {grant.site!r} has no source {source!r} here")
+    arrived = Arrived("", body, time.time_ns() // 1000)
+    with found.lock:
+        written = found.writer.write(connection, [arrived])
+    if written.refused and not written.stored + written.duplicates:
+        raise _RefusedError(422, "form", "nothing of it can be read", written.refused)
+    return ReadingsAnswer(
+        stored=written.stored, duplicates=written.duplicates, stale=written.stale,
+        refused=written.refused,
+    )  # fmt: skip
 
 
 @_routes.get("/health", responses={503: _REFUSALS[503]})
@@ -205,6 +279,12 @@ def _sentences(app: FastAPI) -> None:
     def entries_refused(_: Request, error: EntriesRefusedError) -> JSONResponse:
         refusal = Refusal(code="entries", sentence="nothing was written", details=error.errors)
         return JSONResponse(refusal.model_dump(), 422)
+
+    @app.exception_handler(SourceError)
+    def source_does_not_fit(_: Request, error: SourceError) -> JSONResponse:
+        _log.error("source does not fit the plant", reason=str(error))
+        refusal = Refusal(code="source", sentence=str(error))
+        return JSONResponse(refusal.model_dump(), 503, {"Retry-After": "60"})
 
     @app.exception_handler(RequestValidationError)
     def form(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -7,6 +7,7 @@ import datetime as dt
 import getpass
 import signal
 import sys
+from pathlib import Path
 
 import cyclopts
 
@@ -15,14 +16,21 @@ from enpilot.errors import ConfigurationError
 from enpilot.listening import is_loopback, listen
 from enpilot.logs import configure_logs
 from ingest.api import tokens
+from ingest.publishers import load_source
 
 __all__ = ["serve", "token"]
 
 token = cyclopts.App(name="token", help="Who may write over HTTP: tokens for one site each.")
 
 
-def serve(*, host: str = "127.0.0.1", port: int = 8090, behind_proxy: bool = False) -> None:
-    """Take production counts over HTTP until stopped (SIGINT or SIGTERM).
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8090,
+    behind_proxy: bool = False,
+    source: list[Path] | None = None,
+) -> None:
+    """Take production counts and readings over HTTP until stopped (SIGINT or SIGTERM).
 
     Parameters
     ----------
@@ -33,9 +41,17 @@ def serve(*, host: str = "127.0.0.1", port: int = 8090, behind_proxy: bool = Fal
         Port to listen on.
     behind_proxy
         A reverse proxy in front speaks TLS.
+    source
+        A source file of kind "rest" whose readings are taken; repeat for several.
     """
     configure_logs()
     url = database_url()
+    sources = [load_source(file) for file in source or []]
+    for file, described in zip(source or [], sources, strict=True):
+        if described.kind != "rest":
+            raise ConfigurationError(
+                f"{file}: does not come over HTTP: `enpilot ingest publishers run` - at `$.kind`"
+            )
     if not behind_proxy and not is_loopback(host):
         raise ConfigurationError(
             f"api: {host} is reachable from outside this machine, and tokens would travel in the "
@@ -53,7 +69,10 @@ def serve(*, host: str = "127.0.0.1", port: int = 8090, behind_proxy: bool = Fal
         shown, number = listening.getsockname()[:2]
         print(f"api on http://{shown}:{number}/openapi.json", flush=True)
         config = uvicorn.Config(
-            create_app(url), log_level="warning", access_log=False, timeout_graceful_shutdown=3
+            create_app(url, sources),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=3,
         )
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])

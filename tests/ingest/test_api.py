@@ -21,6 +21,7 @@ from enpilot.listening import listen
 from ingest.api.app import MAX_BODY_BYTES, create_app
 from ingest.api.tokens import Scope, create_token, revoke_token
 from ingest.errors import TokenError
+from ingest.publishers.source import MessageForm, Source, Tag
 from tests.imported import apply_plant
 from tests.ingest.gateway import PLANT
 
@@ -38,6 +39,11 @@ ENTRY = {
     "product": "section", "line": "line-1", "quantity": "118.4",
     "from": "2026-03-01T08:00:00+08:00", "to": "2026-03-01T16:00:00+08:00",
 }  # fmt: skip
+OVEN = Source(
+    schema=1, name="oven", site="works", kind="rest",
+    message=MessageForm(each="$.values[*]", tag="id", time="t", time_form="unix_ms", value="v"),
+    tag=[Tag(tag="EM1", point="main", quantity="active_energy", unit="kWh", counter="lifetime")],
+)  # fmt: skip
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "rest.md"
 
 
@@ -52,7 +58,7 @@ def works(tmp_path: Path, database_url: str) -> str:
 @pytest.fixture
 def api(works: str) -> Iterator[str]:
     listening = listen("api", "127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(works), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(works, [OVEN]), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -203,12 +209,41 @@ def test_the_description_names_every_field_and_loads_nothing_from_elsewhere(api:
     assert httpx.get(f"{api}/api/v1/health", timeout=20).json()["status"] == "ok"
 
 
-def test_the_page_s_example_works(api: str, works: str) -> None:
-    _, token = a_token(works)
-    example = re.search(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert example is not None
+def test_readings_are_stored_once_and_for_the_token_s_site_only(api: str, works: str) -> None:
+    def send(token: str, body: str, source: str = "oven") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{api}/api/v1/readings/{source}"
+        return httpx.post(url, content=body, headers=headers, timeout=20)
+
+    _, token = a_token(works, scope="readings")
+    good = '{"values": [{"id": "EM1", "t": 1767225600000, "v": 1}]}'
+    assert send(token, good).json()["stored"] == 1
+    assert send(token, good).json() == {"stored": 0, "duplicates": 1, "stale": 0, "refused": []}
+    wrong = send(token, "{")
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "form")
+    assert rows(works, "SELECT agent_id, code FROM quarantine") == [("source:oven", "malformed")]
+    _, foreign = a_token(works, "other", scope="readings")
+    for answer in (send(foreign, good), send(token, good, "kiln")):
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_source")
+    _, output = a_token(works)
+    assert send(output, good).json()["code"] == "no_scope"
+    assert rows(works, "SELECT count(*) FROM reading") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("number", "scope", "answer"),
+    [
+        (0, "output", '{"written":1,"present":0}'),
+        (1, "readings", '{"stored":1,"duplicates":0,"stale":0,"refused":[]}'),
+    ],
+)
+def test_the_page_s_examples_work(
+    api: str, works: str, number: int, scope: Scope, answer: str
+) -> None:
+    _, token = a_token(works, scope=scope)
+    examples = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     done = subprocess.run(
-        ["/bin/sh", "-c", example[1]], capture_output=True, text=True, check=True, timeout=30,
+        ["/bin/sh", "-c", examples[number]], capture_output=True, text=True, check=True, timeout=30,
         env={**os.environ, "ENPILOT_API": api, "ENPILOT_TOKEN": token},
     )  # fmt: skip
-    assert done.stdout == '{"written":1,"present":0}'
+    assert done.stdout == answer
