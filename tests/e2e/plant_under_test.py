@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +12,7 @@ import msgspec
 from enpilot.demo.figures import StreamCount
 from enpilot.demo.history import DemoFiles
 from enpilot.demo.processes import free_port, port_is_free
+from tests.services.programs import Programs
 
 
 class PlantUnderTest:
@@ -26,8 +23,7 @@ class PlantUnderTest:
         self.modbus_port = free_port()
         self.broker_port = broker_port
         self.files = DemoFiles.lay_out(folder / "plant", dt.datetime.now(dt.UTC), self.modbus_port)
-        self._environment = {**os.environ, "ENPILOT_DATABASE_URL": database_url}
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.programs = Programs(folder, {"ENPILOT_DATABASE_URL": database_url})
         self.agent_settings = folder / "agent.toml"
         self.agent_settings.write_text(
             f'plant = "{self.files.path("steel.toml")}"\nagent = "steel-gw1"\n'
@@ -37,15 +33,7 @@ class PlantUnderTest:
         )
 
     def run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "enpilot", *arguments],
-            capture_output=True,
-            text=True,
-            env=self._environment,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return self.programs.enpilot(*arguments)
 
     def start(self, name: str) -> None:
         arguments = {
@@ -53,31 +41,18 @@ class PlantUnderTest:
             "agent": ["edge", "run", str(self.agent_settings)],
             "ingest": ["ingest", "run", "--port", str(self.broker_port)],
         }[name]
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", "enpilot", *arguments],
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-            )
+        self.programs.start(name, "enpilot", *arguments)
         if name == "simulator":
             wait_until(lambda: not port_is_free(self.modbus_port), 20)
 
     def kill(self, name: str) -> None:
-        process = self._running.pop(name)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        self.programs.kill(name)
 
     def stop(self, name: str) -> None:
-        process = self._running[name]
-        process.terminate()
-        # Still ours if it does not end, so that `end` kills it.
-        assert process.wait(40) == 0, (self.folder / f"{name}.log").read_text()
-        del self._running[name]
+        self.programs.stop(name)
 
     def end(self) -> None:
-        for name in list(self._running):
-            self.kill(name)
+        self.programs.end()
 
     def outbox(self) -> list[StreamCount]:
         return msgspec.json.decode(

@@ -7,15 +7,11 @@ an hour of the meter's time, and the agent is killed ten times.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -27,35 +23,18 @@ from enpilot.database import connect
 from enpilot.plant import load_plant
 from ingest.imports.plant import import_plant
 from tests.ingest.gateway import PLANT
-from tests.services.guard import ended_with_us
 from tests.services.mosquitto import Broker
 from tests.services.postgres import DatabaseServer
+from tests.services.programs import Programs
 from tests.torture.flapping_link import FlappingLink
 from tests.torture.reader import CHANNELS, ReaderOrder
+from tests.torture.stored_once import Journal, assert_each_is_stored_once, one
 
 LONG = os.environ.get("ENPILOT_TEST_TORTURE") == "long"
 KILLS = 10 if LONG else 3
 # Of the meter's time [s]; it runs so many times as fast as the clock on the wall.
 BROKER_AWAY_S = 3600 if LONG else 300
 SPEED = 60.0
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass
-class Journal:
-    """What an outbox has committed, by the word of the program that appended it."""
-
-    file: Path
-    batches: dict[tuple[str, int], tuple[bytes, int]] = field(default_factory=dict)
-
-    def read(self) -> dict[tuple[str, int], tuple[bytes, int]]:
-        for line in self.file.read_text("utf-8").splitlines():
-            # A kill may cut the last line; that batch is then found in the outbox, or nowhere.
-            parts = line.split()
-            if len(parts) == 4 and len(parts[2]) == 64:
-                stream, seq, digest, readings = parts
-                self.batches[stream, int(seq)] = (bytes.fromhex(digest), int(readings))
-        return self.batches
 
 
 class Stage:
@@ -66,8 +45,7 @@ class Stage:
         self.url = url
         self.broker = broker
         self._server = server
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._guards: dict[str, contextlib.ExitStack] = {}
+        self.programs = Programs(folder, {"ENPILOT_DATABASE_URL": url})
         # Readings of the future are refused, so the meter lives in the past.
         self.first_us = (int(time.time()) - 86_400) * 1_000_000
         self.backup = f"{self._name}_backup"
@@ -76,16 +54,6 @@ class Stage:
     def _name(self) -> str:
         return str(conninfo_to_dict(self.url)["dbname"])
 
-    def _start(self, name: str, *arguments: str) -> None:
-        with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments], stdout=log, stderr=log, cwd=ROOT,
-                env={**os.environ, "ENPILOT_DATABASE_URL": self.url, "PYTHONPATH": str(ROOT)},
-            )  # fmt: skip
-        self._running[name] = process
-        guard = self._guards[name] = contextlib.ExitStack()
-        guard.enter_context(ended_with_us(process.pid, "KILL"))
-
     def start_reader(self, name: str, port: int, scans: int, first_us: int | None = None) -> None:
         file = self.folder / name
         order = ReaderOrder(
@@ -93,27 +61,13 @@ class Stage:
             port=port, first_us=first_us or self.first_us, scans=scans, speed=SPEED,
         )  # fmt: skip
         text = msgspec.json.encode(order).decode()
-        self._start(name, "tests.torture.reader", text)
+        self.programs.start(name, "tests.torture.reader", text)
 
     def start_ingest(self, name: str = "ingest") -> None:
-        self._start(name, "enpilot", "ingest", "run", "--port", str(self.broker.port))
-
-    def kill(self, name: str) -> None:
-        process = self._running.pop(name)
-        self._guards.pop(name).close()
-        process.kill()
-        process.wait(20)
-
-    def stop(self, name: str, timeout_s: float) -> None:
-        process = self._running[name]
-        process.terminate()
-        assert process.wait(timeout_s) == 0, (self.folder / f"{name}.log").read_text()[-2000:]
-        self._guards.pop(name).close()
-        del self._running[name]
+        self.programs.start(name, "enpilot", "ingest", "run", "--port", str(self.broker.port))
 
     def end(self) -> None:
-        for name in list(self._running):
-            self.kill(name)
+        self.programs.end()
         with psycopg.connect(self._server.url, autocommit=True) as server:
             server.execute(f"DROP DATABASE IF EXISTS {self.backup} WITH (FORCE)")
 
@@ -126,14 +80,8 @@ class Stage:
             server.execute(f"DROP DATABASE {self._name} WITH (FORCE)")
             server.execute(f"CREATE DATABASE {self._name} TEMPLATE {self.backup}")
 
-    def one(self, query: str) -> int:
-        with connect(self.url, "test") as connection:
-            row = connection.execute(query).fetchone()  # type: ignore[arg-type]  # typed in here
-        assert row is not None
-        return int(row[0])
-
     def stored(self) -> int:
-        return self.one("SELECT count(*) FROM reading")
+        return one(self.url, "SELECT count(*) FROM reading")
 
     def wait_for(self, readings: int, timeout_s: float = 60) -> None:
         deadline = time.monotonic() + timeout_s
@@ -172,21 +120,21 @@ def test_every_committed_reading_is_stored_once(stage: Stage) -> None:
                 link.stall(False)
                 time.sleep(chance.uniform(0.0, 0.3))
                 link.stall(True)
-            stage.kill("gw1")
+            stage.programs.kill("gw1")
             stage.start_reader("gw1", link.port, 10**7)
             if number % 3 == 1:
-                stage.kill("ingest")
+                stage.programs.kill("ingest")
                 time.sleep(0.5)
                 stage.start_ingest()
         stage.wait_for(stage.stored() + CHANNELS * 100)
 
         # A backup; and a day's work later it is all that is left of the database.
-        stage.kill("ingest")
+        stage.programs.kill("ingest")
         stage.back_up()
         before = stage.stored()
         stage.start_ingest()
         stage.wait_for(before + CHANNELS * 300)
-        stage.kill("ingest")
+        stage.programs.kill("ingest")
         stage.put_back()
         assert stage.stored() == before
         stage.start_ingest()
@@ -200,9 +148,9 @@ def test_every_committed_reading_is_stored_once(stage: Stage) -> None:
         stage.wait_for(before + CHANNELS * BROKER_AWAY_S)
 
         # Someone copies the gateway's disk with unconfirmed batches on it, and runs both.
-        stage.kill("ingest")
+        stage.programs.kill("ingest")
         time.sleep(2)
-        stage.kill("gw1")
+        stage.programs.kill("gw1")
         for file in stage.folder.glob("gw1.sqlite*"):
             shutil.copy(file, stage.folder / file.name.replace("gw1", "copy"))
         shutil.copy(stage.folder / "gw1.journal", stage.folder / "copy.journal")
@@ -212,42 +160,15 @@ def test_every_committed_reading_is_stored_once(stage: Stage) -> None:
         stage.start_reader("copy", stage.broker.port, 200, later_us)
         time.sleep(5)
         # One name lets in one at a time; each gets everything out when the other is gone.
-        stage.stop("gw1", 120)
-        stage.stop("copy", 120)
-    stage.stop("ingest", 60)
+        stage.programs.stop("gw1", 120)
+        stage.programs.stop("copy", 120)
+    stage.programs.stop("ingest", 60)
 
     committed = Journal(stage.folder / "gw1.journal").read()
     committed |= Journal(stage.folder / "copy.journal").read()
-    assert_each_is_stored_once(stage, committed)
+    assert_each_is_stored_once(stage.url, committed, KILLS + 2)
     print(
         f"{len(committed)} batches, {sum(n for _, n in committed.values())} readings, "
         f"{KILLS} kills, {link.breaks} broken connections, broker away for {BROKER_AWAY_S} s "
         "of the meter's time"
     )
-
-
-def assert_each_is_stored_once(
-    stage: Stage, committed: dict[tuple[str, int], tuple[bytes, int]]
-) -> None:
-    with connect(stage.url, "test") as connection:
-        ledger = {
-            (str(stream), seq): (bytes(digest), readings)
-            for stream, seq, digest, readings in connection.execute(
-                "SELECT s.stream, l.seq, l.sha256, l.readings FROM batch_ledger l"
-                " JOIN stream s USING (stream_no) WHERE l.state = 'stored'"
-            )
-        }
-        rows = {
-            (str(stream), seq): count
-            for stream, seq, count in connection.execute(
-                "SELECT s.stream, r.batch & 4294967295, count(*) FROM reading r"
-                " JOIN stream s ON s.stream_no = r.batch >> 32 GROUP BY 1, 2"
-            )
-        }
-    # A kill between the commit and the journal's line leaves a batch that only the outbox knows.
-    assert {key: ledger.get(key) for key in committed} == committed
-    assert rows == {key: readings for key, (_, readings) in ledger.items()}
-    assert len(ledger) - len(committed) <= KILLS + 2
-    assert stage.one("SELECT count(*) - count(DISTINCT (series_id, ts)) FROM reading") == 0
-    assert stage.one("SELECT count(*) FROM quarantine") == 0
-    assert stage.one("SELECT count(*) FROM lost_range") == 0

@@ -1,0 +1,1 @@
+"""Everything is killed, again and again: `make chaos`."""
