@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -41,9 +42,9 @@ def mutated(draw: random.Random, message: bytes) -> bytes:
             if isinstance(holder, dict) and draw.random() < 0.3:
                 del holder[key]
             elif isinstance(holder, list) and draw.random() < 0.3:
-                holder.append(below)
+                holder.append(copy.deepcopy(below))
             else:
-                holder[key] = draw.choice(STRANGE)  # type: ignore[index]
+                holder[key] = copy.deepcopy(draw.choice(STRANGE))  # type: ignore[index]
             break
     return json.dumps(document).encode()  # writes NaN and halves of surrogate pairs too
 
