@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test services lint lock soak torture clean
+.PHONY: setup demo test services lint lock soak torture fuzz clean
 
 setup: .venv/installed
 
@@ -35,6 +35,9 @@ torture: setup services
 
 soak: setup services
 	ENPILOT_TEST_HISTORIES=20000 $(BIN)/pytest --timeout 3600 tests/analytics/test_counter_reference.py
+
+fuzz: setup services
+	ENPILOT_TEST_PAYLOADS=100000 $(BIN)/pytest --timeout 1800 -rP tests/ingest/test_fuzz.py
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -23,7 +23,7 @@ from ingest.births import Births, CataloguedBirth, KnownBirth, read_birth
 from ingest.errors import RefusedError
 from ingest.meaning import GroupColumns
 from ingest.physical_range import flag_out_of_range
-from ingest.rows import Block, Readings, batch_number, join_blocks, pack_rows, read_block
+from ingest.rows import Block, batch_number, join_blocks, pack_rows, read_block
 from ingest.streams import OpenStream, StreamFacts, Streams
 from ingest.subscriber import Message
 from ingest.touched import Touched, touched_by
@@ -89,8 +89,8 @@ class Part:
         Batches to write, and payloads for quarantine.
     streams
         Of both, those that are known and belong to the agent.
-    rows, touched, packed
-        Rows of all candidates, sorted, what they touch, and the same as the body of a binary COPY.
+    readings, touched, packed
+        Of the rows of all candidates: how many, what they touch, and the body of a binary COPY.
     generation
         Of the caches that it was prepared with.
     size
@@ -106,7 +106,7 @@ class Part:
     births_needed: Counter[str] = field(default_factory=Counter)
     statuses: dict[str, NamedStatus] = field(default_factory=dict)
     streams: dict[UUID, OpenStream] = field(default_factory=dict)
-    rows: Readings | None = None
+    readings: int = 0
     touched: Touched | None = None
     packed: bytes = b""
     size: float = 0.0
@@ -283,10 +283,11 @@ class Preparer:
             batch = batch_number(stream.stream_no, message.seq)
             batches += [batch] * len(candidate.blocks)
         if blocks:
-            part.rows = join_blocks(blocks, batches)
-            if len(part.rows):
-                part.touched = touched_by(part.rows)
-            part.packed = pack_rows(part.rows)
+            rows = join_blocks(blocks, batches)
+            part.readings = len(rows)
+            if part.readings:
+                part.touched = touched_by(rows)
+            part.packed = pack_rows(rows)
 
 
 def _candidate(message: Decoded, birth: KnownBirth, stream_no: int, received_us: int) -> Candidate:

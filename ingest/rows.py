@@ -144,6 +144,12 @@ class Block:
         return len(self.kind)
 
 
+_NO_BLOCK: Final = Block(
+    np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int16), np.empty(0, np.int8),
+    np.empty(0, np.int64), np.empty(0), np.empty(0, np.int16),
+)  # fmt: skip
+
+
 def read_block(group: GroupReadings, columns: Columns) -> Block:
     """Turn one group of a batch into arrays.
 
@@ -310,6 +316,8 @@ def join_blocks(blocks: list[Block], batches: list[int]) -> Readings:
         Sorted by series and time: the index and the columnstore both write neighbours together.
         Rows with the same series and time stay in the order of their blocks.
     """
+    if not blocks:
+        blocks, batches = [_NO_BLOCK], [0]
     sizes = np.array([len(block) for block in blocks], np.intp)
     widths = np.array([len(block.series_ids) for block in blocks], np.intp)
     lengths = np.array([len(block.ts_us) for block in blocks], np.intp)

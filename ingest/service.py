@@ -35,8 +35,8 @@ __all__ = ["Worker"]
 _log = structlog.get_logger("ingest")
 _RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 # What is laid out at once: small, so that little is left to do when the writer asks for more.
-_PART_MESSAGES: Final = 100
-_PART_READINGS: Final = 20_000
+_PART_MESSAGES: Final = 200
+_PART_READINGS: Final = 40_000
 
 # What one batch can do wrong. Anything else is the database's trouble and passes, or is mended.
 _BATCH_ERRORS: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.RaiseException)

@@ -135,6 +135,9 @@ class Subscriber:
         self._client.disconnect()
         self.waiting.close()  # the callback may be waiting for room
         self._client.loop_stop()
+        # The thread may have ended before it saw the broker close the connection.
+        if (left := self._client.socket()) is not None:
+            left.close()
 
     def acknowledge(self, messages: list[Message]) -> None:
         """Acknowledge what is committed; a message of an earlier connection is left alone."""

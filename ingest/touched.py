@@ -38,7 +38,7 @@ class Touched:
 def touched_by(rows: Readings) -> Touched:
     """Return what rows touch, which are sorted by series and time."""
     ends = np.flatnonzero(np.diff(rows.series_id, append=np.int32(-1)))
-    begins = np.concatenate(([0], ends[:-1] + 1)).astype(np.intp)
+    begins = np.concatenate(([0], ends[:-1] + 1)).astype(np.intp)[: len(ends)]
     latest = rows.take(ends)
     return Touched(latest.series_id, rows.ts_us[begins], latest.ts_us, latest)
 
@@ -51,7 +51,7 @@ def join_touched(parts: list[Touched]) -> Touched:
     order = np.lexsort((latest.ts_us, latest.series_id))
     series = latest.series_id[order]
     ends = np.flatnonzero(np.diff(series, append=np.int32(-1)))
-    begins = np.concatenate(([0], ends[:-1] + 1)).astype(np.intp)
+    begins = np.concatenate(([0], ends[:-1] + 1)).astype(np.intp)[: len(ends)]
     first_us = np.concatenate([part.first_us for part in parts])[order]
     latest = latest.take(order[ends])
     return Touched(latest.series_id, np.minimum.reduceat(first_us, begins), latest.ts_us, latest)

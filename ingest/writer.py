@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import psycopg
 
 from enpilot.database import draw_commit_no, read_capabilities
@@ -33,9 +32,9 @@ from ingest.rows import (
     COPY_READINGS,
     Readings,
     batch_number,
-    concatenate,
     copy_stream,
     in_order,
+    join_blocks,
     pack_rows,
 )
 from ingest.status import keep_statuses
@@ -257,20 +256,16 @@ class _Group:
 
     def copy(self, *, may_compress: bool) -> int:
         """Copy the rows of new batches, and move ``latest`` on; return how many rows."""
-        parts = [part for part in self._parts if part.rows is not None]
-        new = [e.key for e in self._new if isinstance(e.content, Candidate)]
-        if not new:
-            return 0
-        if len(new) == sum(len(part.candidates) for part in parts):
-            size = sum(len(part.rows) for part in parts if part.rows is not None)
-            touched = [part.touched for part in parts if part.touched is not None]
-            bodies = [part.packed for part in parts]
+        new = [(e.key, e.content) for e in self._new if isinstance(e.content, Candidate)]
+        if len(new) == sum(len(part.candidates) for part in self._parts):
+            size = sum(part.readings for part in self._parts)
+            touched = [part.touched for part in self._parts if part.touched is not None]
+            bodies = [part.packed for part in self._parts]
         else:  # something came twice, or was a fork
-            batches = np.array([batch_number(*key) for key in new], np.int64)
-            rows = concatenate([part.rows for part in parts if part.rows is not None])
-            rows = in_order(rows.take(np.flatnonzero(np.isin(rows.batch, batches))))
+            blocks = [(block, batch_number(*key)) for key, c in new for block in c.blocks]
+            rows = join_blocks([block for block, _ in blocks], [batch for _, batch in blocks])
             size = len(rows)
-            touched = [touched_by(rows)] if size else []
+            touched = [touched_by(rows)]
             bodies = [pack_rows(rows)]
         if not size:
             return 0

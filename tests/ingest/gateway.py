@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -70,48 +71,15 @@ def declaration(**other: object) -> SeriesDeclaration:
     return msgspec.convert({**said, **other}, SeriesDeclaration)
 
 
-class Gateway:
-    """One agent's connection to the broker."""
+class Messages:
+    """Makes the messages of one agent."""
 
-    def __init__(self, port: int, agent: str = "gw1") -> None:
+    def __init__(self, agent: str = "gw1") -> None:
         self.agent = agent
         self.stream = str(uuid.uuid4())
-        self.receipts: list[Receipt] = []
-        self._arrived = threading.Condition()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, f"test-{self.stream}")
-        self._client.on_message = self._on_message
-        self._client.connect("127.0.0.1", port)
-        self._client.subscribe(topic(agent, "receipt"), 1)
-        self._client.loop_start()
         self.birth = b""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def _on_message(self, _c: object, _d: object, message: mqtt.MQTTMessage) -> None:
-        with self._arrived:
-            self.receipts.append(decode_receipt(bytes(message.payload)))
-            self._arrived.notify_all()
-
-    def publish(self, kind: str, payload: bytes, *, agent: str | None = None) -> None:
-        name = f"enpilot/v1/{agent or self.agent}/{kind}"
-        self._client.publish(name, payload, qos=1).wait_for_publish(10)
-
-    def status(self) -> bytes:
-        return encode(
-            Status(v=1, agent=self.agent, state="online", since_us=time.time_ns() // 1000)
-        )
-
-    def send_birth(self, *series: SeriesDeclaration, period_s: float = 1.0) -> str:
+    def make_birth(self, *series: SeriesDeclaration, period_s: float = 1.0) -> bytes:
         columns = list(series) or [declaration()]
         self.birth = encode(
             Birth(
@@ -119,8 +87,7 @@ class Gateway:
                 groups=[GroupDeclaration(group=0, period_s=period_s, series=columns)],
             )
         )  # fmt: skip
-        self.publish("birth", self.birth)
-        return sha256_hex(self.birth)
+        return self.birth
 
     def message(
         self,
@@ -132,6 +99,8 @@ class Gateway:
         birth: str | None = None,
         agent: str | None = None,
         stream: str | None = None,
+        previous: str | None = None,
+        compress: bool = False,
     ) -> bytes:
         start = START_US + (seq - 1) * 60_000_000 if start_us is None else start_us
         body = encode(
@@ -149,8 +118,84 @@ class Gateway:
             DataMessage(
                 v=1, agent=agent or self.agent, stream=stream or self.stream, seq=seq,
                 first=first, sent_us=time.time_ns() // 1000, batch=msgspec.Raw(body),
-            )
+                previous=previous,
+            ),
+            compress=compress,
         )  # fmt: skip
+
+
+class Gateway(Messages):
+    """One agent's connection to the broker."""
+
+    def __init__(self, port: int, agent: str = "gw1") -> None:
+        super().__init__(agent)
+        self.receipts: list[Receipt] = []
+        self._arrived = threading.Condition()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, f"test-{self.stream}")
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.subscribe(topic(agent, "receipt"), 1)
+        self._client.loop_start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        if (left := self._client.socket()) is not None:
+            left.close()
+
+    def _on_message(self, _c: object, _d: object, message: mqtt.MQTTMessage) -> None:
+        with self._arrived:
+            self.receipts.append(decode_receipt(bytes(message.payload)))
+            self._arrived.notify_all()
+
+    def publish(self, kind: str, payload: bytes, *, agent: str | None = None) -> None:
+        name = f"enpilot/v1/{agent or self.agent}/{kind}"
+        self._client.publish(name, payload, qos=1).wait_for_publish(10)
+
+    def send(self, payload: bytes, name: str | None = None) -> None:
+        """Publish data without waiting for the broker."""
+        self._client.publish(name or topic(self.agent, "data"), payload, qos=1)
+
+    def flush(self) -> None:
+        """Wait until the broker has everything that was sent."""
+        self.publish("status", self.status())
+
+    def covered(self) -> set[int]:
+        """Numbers that some receipt covers."""
+        with self._arrived:
+            streams = [s for r in self.receipts for s in r.streams if s.stream == self.stream]
+        through = max((s.through for s in streams), default=0)
+        ahead = {n for s in streams for low, high in s.ahead for n in range(low, high + 1)}
+        return ahead | set(range(1, through + 1))
+
+    def is_through(self, seq: int) -> bool:
+        """Whether a receipt says that everything up to ``seq`` is covered."""
+        with self._arrived:
+            return any(
+                s.through >= seq for r in self.receipts for s in r.streams
+                if s.stream == self.stream
+            )  # fmt: skip
+
+    def unconfirmed(self, numbers: Iterable[int]) -> list[int]:
+        """Return those that no receipt covers; the last one too while it hangs on a hole."""
+        return sorted(set(numbers) - self.covered()) or [max(numbers)]
+
+    def status(self) -> bytes:
+        return encode(
+            Status(v=1, agent=self.agent, state="online", since_us=time.time_ns() // 1000)
+        )
+
+    def send_birth(self, *series: SeriesDeclaration, period_s: float = 1.0) -> str:
+        self.publish("birth", self.make_birth(*series, period_s=period_s))
+        return sha256_hex(self.birth)
 
     def wait_for(self, condition: object, timeout_s: float = 15.0) -> Receipt:
         """Wait for a receipt that fits, among those already here too."""

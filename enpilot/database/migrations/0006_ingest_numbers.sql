@@ -41,3 +41,6 @@ ALTER TABLE latest SET (fillfactor = 50);
 ALTER TABLE ingest_count SET (fillfactor = 50);
 ALTER TABLE ingest_worker SET (fillfactor = 50);
 ALTER TABLE batch_ledger SET (fillfactor = 50);
+-- A check for each batch is a third of what its row costs. It can find nothing: whoever adds a batch
+-- has locked the stream's state before, and that row cannot be there without its stream.
+ALTER TABLE batch_ledger DROP CONSTRAINT batch_ledger_stream_no_fkey;
