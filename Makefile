@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test services lint lock soak torture fuzz clean
+.PHONY: setup demo test services lint lock chaos soak torture fuzz clean
 
 setup: .venv/installed
 
@@ -32,6 +32,9 @@ test: setup services lint
 
 torture: setup services
 	ENPILOT_TEST_TORTURE=long $(BIN)/pytest --timeout 1800 -rP tests/torture
+
+chaos: setup services
+	ENPILOT_TEST_CHAOS=long $(BIN)/pytest --timeout 1800 -rP tests/chaos
 
 soak: setup services
 	ENPILOT_TEST_HISTORIES=20000 $(BIN)/pytest --timeout 3600 tests/analytics/test_counter_reference.py
