@@ -25,7 +25,7 @@ from ingest.accept import Refused
 from ingest.arrays import byteas
 from ingest.counts import Counts, add_counts
 from ingest.errors import SourceError
-from ingest.meaning import Meaning, agree, series_of
+from ingest.meaning import Meaning, agree, open_epoch, series_of
 from ingest.publishers.payload import Sample, SampleReader, UnreadableError
 from ingest.publishers.source import Source
 from ingest.publishers.staleness import Repeated, mark_stale
@@ -158,9 +158,10 @@ class SourceWriter:
             ):
                 since, until = self._agreed.get(series_id, (1, 0))
                 if not since <= first_us < until:
-                    self._agreed[series_id] = agree(
-                        connection, [by_series[series_id]], first_us, commit_no
-                    )
+                    meaning = by_series[series_id]
+                    # A mapping that was mended means something else from its first reading on.
+                    open_epoch(connection, meaning, _instant(first_us), commit_no)
+                    self._agreed[series_id] = agree(connection, [meaning], first_us, commit_no)
 
     def look_up(self, connection: psycopg.Connection[Any]) -> None:
         """See whether the plant has what the source names; raises `SourceError`."""

@@ -254,6 +254,19 @@ def test_a_message_is_stored_once_with_its_meaning(works: str) -> None:
     ) == [("source:scada", 2, 4)]  # fmt: skip
 
 
+def test_a_mended_mapping_means_something_else_from_then_on(works: str) -> None:
+    with connect(works, "test", autocommit=True) as connection:
+        for at, scale in ((0, "1"), (60, "0.1"), (120, "0.1")):
+            mended = a_source(tag=[msgspec.structs.replace(POWER, scale=scale)])
+            sent = Arrived("", message(item("P1", 5, at)), NOW_US + 200 * SECOND)
+            SourceWriter(mended).write(connection, [sent])
+    assert rows(
+        works,
+        "SELECT register_scale::float, valid_to IS NULL FROM series_epoch"
+        " WHERE superseded_commit_no IS NULL ORDER BY valid_from",
+    ) == [(1.0, False), (0.1, True)]
+
+
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
