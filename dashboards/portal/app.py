@@ -24,6 +24,8 @@ from dashboards.portal.markup import tag
 from dashboards.portal.pages.enpi import view as enpi_view
 from dashboards.portal.pages.enpi.filters import parse_enpi
 from dashboards.portal.pages.enpi.model import EnpiPage, load_enpi
+from dashboards.portal.pages.intake import view as intake_view
+from dashboards.portal.pages.intake.model import Intake, load_intake
 from dashboards.portal.pages.overview import view as overview_view
 from dashboards.portal.pages.overview.filters import parse_overview
 from dashboards.portal.pages.overview.model import Overview, load_overview
@@ -157,6 +159,10 @@ def _api_routes(app: FastAPI, reader: Reader) -> None:
     ) -> Response:
         return await answer(lambda c: _enpi(c, site, indicator, t, month))
 
+    @app.get("/api/v1/s/{site}/intake")
+    async def intake(site: str) -> Response:
+        return await answer(lambda c: _intake(c, site))
+
     @app.get("/api/v1/s/{site}/live")
     async def live(site: str) -> Response:
         def load(connection: psycopg.Connection[Any]) -> object | None:
@@ -205,6 +211,10 @@ def _pages(reader: Reader, live: LiveTask) -> None:
             enpi_view.build,
         )
 
+    @ui.page("/s/{site}/intake", language="zh-CN")
+    async def intake(request: Request, site: str) -> Response | None:
+        return await shown(request, lambda c: _intake(c, site), _intake_frame, intake_view.build)
+
     @nicegui_app.exception_handler(404)
     async def missing(request: Request, _: Exception) -> Response:
         return _not_found(_language(request))
@@ -225,6 +235,19 @@ def _enpi(
     if indicator is None:
         return None
     return load_enpi(connection, site, indicator, parse_enpi(t, month))
+
+
+def _intake(connection: psycopg.Connection[Any], code: str) -> Intake | None:
+    site = load_site(connection, code)
+    return None if site is None else load_intake(connection, site)
+
+
+def _intake_frame(page: Intake, language: Language, request: Request) -> Frame:
+    return Frame(
+        site=page.site, page="intake", path=request.url.path, query=_query(request),
+        title=pick(language, "数据接入", "Data intake"), period=None, indicator=None,
+        completeness=None, factor_verified=True,
+    )  # fmt: skip
 
 
 def _overview_frame(page: Overview, language: Language, request: Request) -> Frame:

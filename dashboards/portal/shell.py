@@ -31,11 +31,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """What the shell needs to know of the page inside it."""
 
     site: Site
-    page: str  # overview, enpi
+    page: str  # overview, enpi, intake
     path: str
     query: dict[str, str]
     title: str
-    period: PeriodControl
+    period: PeriodControl | None  # None: the page is of this moment
     indicator: Indicator | None
     completeness: float | None
     factor_verified: bool
@@ -106,15 +106,16 @@ def document(language: Language, title: str, sentence: str, action: Safe) -> str
 def _links(shown: Frame, language: Language) -> list[tuple[str, str, bool]]:
     """Return name, address and whether chosen, of the pages that exist for this site."""
     base = f"/s/{shown.site.code}"
-    overview = shown.page == "overview"
-    links = [(pick(language, "总览", "Overview"), f"{base}/overview", overview)]
+    links = [(pick(language, "总览", "Overview"), f"{base}/overview", shown.page == "overview")]
     indicators = shown.site.indicators
     for indicator in indicators:
         name = pick(language, "能效", "Performance")
         if len(indicators) > 1:
             name = f"{name} · {indicator.name(language)}"
         chosen = shown.indicator is not None and shown.indicator.code == indicator.code
-        links.append((name, f"{base}/enpi/{indicator.code}", not overview and chosen))
+        links.append((name, f"{base}/enpi/{indicator.code}", shown.page == "enpi" and chosen))
+    links.append((pick(language, "数据接入", "Data intake"), f"{base}/intake",
+                  shown.page == "intake"))  # fmt: skip
     return links
 
 
@@ -163,7 +164,7 @@ def _top(shown: Frame, language: Language) -> Safe:
         )
     themes = pick(language, "切换深浅色", "light or dark")
     return join(
-        _period(shown.period, language),
+        None if shown.period is None else _period(shown.period, language),
         tag("span", cls="spacer"),
         data_until(language, shown.site),
         complete,

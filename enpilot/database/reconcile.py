@@ -26,7 +26,8 @@ _READABLE = (
     "output", "energy_ledger", "finding", "energy_period", "enpi_period", "alert_event",
     "computation", "site", "site_record", "point", "point_record", "product", "product_record",
     "scheme", "scheme_record", "enpi", "enpi_record", "target", "factor", "series",
-    "series_epoch", "alert_rule", "alert_rule_record", "alert_state",
+    "series_epoch", "alert_rule", "alert_rule_record", "alert_state", "visible_intake",
+    "visible_refusal", "ingest_speed",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

@@ -1,0 +1,1 @@
+"""Data intake: what comes from where, how late, and what was refused."""

@@ -1,0 +1,135 @@
+"""What the page on data intake shows, out of guarded views."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.rows import class_row
+
+from dashboards.portal.site import Site
+
+__all__ = ["FLOW_FINDINGS", "FlowFinding", "Intake", "Origin", "Refusals", "Worker", "load_intake"]
+
+# Findings about how data came, not about what they say.
+FLOW_FINDINGS = (
+    "batches_lost", "fork", "agent_cloned", "database_restored", "meaning_disagrees",
+    "anchor_disagrees", "register_below_previous",
+)  # fmt: skip
+_SHOWN_FINDINGS = 12
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway or another publisher, what it last said, and what was counted of it.
+
+    Counters are None for one that has never sent anything.
+    """
+
+    name: str
+    kind: str  # gateway, mqtt, rest, folder
+    simulated: bool
+    state: str | None  # of a gateway: online, offline; None: never heard of
+    since: dt.datetime | None
+    said_at: dt.datetime | None
+    held_batches: int | None
+    held_readings: int | None
+    oldest_held_ts: dt.datetime | None
+    units_down: int | None
+    batches_received: int | None
+    batches_stored: int | None
+    batches_duplicated: int | None
+    batches_refused: int | None
+    births_needed: int | None
+    readings_stored: int | None
+    readings_duplicated: int | None
+    readings_refused: int | None
+    last_received_at: dt.datetime | None
+    last_reading_ts: dt.datetime | None
+    reading_lag_ms: int | None
+    sent_lag_ms: int | None
+    group_batches: int | None
+    group_readings: int | None
+    batches_lost: int
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """An ingest worker and its last group."""
+
+    number: int
+    started_at: dt.datetime
+    last_commit_at: dt.datetime
+    groups: int
+    batches: int
+    readings: int
+    group_batches: int
+    group_readings: int
+    commit_ms: float
+    direct_compress: int
+
+
+class Refusals(msgspec.Struct, frozen=True, kw_only=True):
+    """What was refused of one origin for one reason; ``kept`` payloads can be tried again."""
+
+    name: str
+    code: str
+    messages: int
+    last_at: dt.datetime
+    sentence: str | None
+    kept: int
+
+
+class FlowFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding about how data came."""
+
+    code: str
+    severity: str
+    at: dt.datetime
+    point_zh: str | None
+    point_en: str | None
+    evidence: dict[str, Any]
+
+
+class Intake(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole page."""
+
+    site: Site
+    origins: list[Origin]
+    workers: list[Worker]
+    refusals: list[Refusals]
+    findings: list[FlowFinding]
+
+
+def load_intake(connection: psycopg.Connection[Any], site: Site) -> Intake:
+    """Read the page of a site."""
+
+    def rows(kind: type[Any], query: str, *values: object) -> list[Any]:
+        return connection.cursor(row_factory=class_row(kind)).execute(query, values).fetchall()
+
+    origins = rows(
+        Origin,
+        f"SELECT {', '.join(Origin.__struct_fields__)} FROM visible_intake"
+        " WHERE site_id = %s ORDER BY kind <> 'gateway', name",
+        site.site_id,
+    )
+    workers = rows(
+        Worker, f"SELECT {', '.join(Worker.__struct_fields__)} FROM ingest_speed ORDER BY number"
+    )
+    refusals = rows(
+        Refusals,
+        f"SELECT {', '.join(Refusals.__struct_fields__)} FROM visible_refusal"
+        " WHERE site_id = %s ORDER BY last_at DESC, name, code",
+        site.site_id,
+    )
+    findings = rows(
+        FlowFinding,
+        "SELECT f.code, f.severity, f.at_ts AS at, r.name_zh AS point_zh, r.name_en AS point_en,"
+        " f.evidence FROM finding f LEFT JOIN LATERAL (SELECT name_zh, name_en FROM point_record r"
+        "  WHERE r.point_id = f.point_id AND r.superseded_commit_no IS NULL"
+        "  ORDER BY r.valid_from DESC LIMIT 1) r ON true"
+        " WHERE f.site_id = %s AND f.code = ANY(%s) AND f.withdrawn_version IS NULL"
+        " ORDER BY f.at_ts DESC LIMIT %s",
+        site.site_id, list(FLOW_FINDINGS), _SHOWN_FINDINGS,
+    )  # fmt: skip
+    return Intake(site=site, origins=origins, workers=workers, refusals=refusals, findings=findings)
