@@ -330,6 +330,7 @@ class Uplink:
         status.outbox_hours = None if hours is None else round(hours, 1)
         status.findings = [*status.findings, *(("agent_cloned", s) for s in self._foreign)]
         status.unconfirmed_s = round(self.unconfirmed_s, 1)
+        status.confirmed_streams = self._outbox.confirmed_streams()
         return status
 
     def _status(self, state: str) -> Status:

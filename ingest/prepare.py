@@ -35,10 +35,11 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class NamedStatus:
-    """What an agent says of itself, on its own topic."""
+    """What an agent says of itself, on its own topic; ``asked`` streams it wants an answer for."""
 
     status: Status
     received_us: int
+    asked: list[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +167,14 @@ def _read_status(agent: str, payload: bytes, received_us: int) -> NamedStatus:
             raise WireError(Refusal.MALFORMED, f"{number} is no number of batches or readings")
     if not 0 <= status.units_down < 2**31:
         raise WireError(Refusal.MALFORMED, f"{status.units_down} is no number of units")
-    return NamedStatus(status, received_us)
+    try:
+        asked = [UUID(stream) for stream in status.confirmed_streams[:_ASKED_MOST]]
+    except ValueError as error:
+        raise WireError(Refusal.MALFORMED, "confirmed_streams are UUIDs") from error
+    return NamedStatus(status, received_us, asked)
 
 
+_ASKED_MOST: Final = 64
 _LAST_US: Final = 32_503_680_000_000_000  # 3000-01-01T00:00Z
 
 

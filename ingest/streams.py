@@ -12,7 +12,7 @@ import psycopg
 from enpilot.database import draw_commit_no
 from ingest.findings import Evidence, report
 
-__all__ = ["OpenStream", "StreamFacts", "Streams", "report_clones"]
+__all__ = ["OpenStream", "StreamFacts", "Streams", "known_streams", "report_clones"]
 
 # Batches of a stream may come a little after the first of its successor; a copy goes on for good.
 _CLONE_AFTER_S: Final = 60.0
@@ -48,12 +48,21 @@ class Streams:
         unseen = {stream: wanted[stream] for stream in sorted(wanted.keys() - self._known.keys())}
         if unseen:
             _insert(connection, unseen)
-            for stream, stream_no, agent in connection.execute(
-                "SELECT stream, stream_no, agent_id FROM stream WHERE stream = ANY(%s)",
-                (list(unseen),),
-            ):
-                self._known[stream] = OpenStream(stream_no, agent)
+            self._known |= known_streams(connection, unseen)
         return {stream: self._known[stream] for stream in wanted}
+
+
+def known_streams(
+    connection: psycopg.Connection[Any], wanted: Iterable[UUID]
+) -> dict[UUID, OpenStream]:
+    """Return those streams that the database knows."""
+    return {
+        stream: OpenStream(stream_no, agent)
+        for stream, stream_no, agent in connection.execute(
+            "SELECT stream, stream_no, agent_id FROM stream WHERE stream = ANY(%s)",
+            (list(wanted),),
+        )
+    }
 
 
 def _insert(connection: psycopg.Connection[Any], unseen: Mapping[UUID, StreamFacts]) -> None:

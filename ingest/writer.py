@@ -38,6 +38,7 @@ from ingest.rows import (
     pack_rows,
 )
 from ingest.status import keep_statuses
+from ingest.streams import known_streams
 from ingest.touched import Touched, join_touched, mark_touched, move_latest, touched_by
 
 __all__ = ["GroupWriter", "Written", "mark_dirty", "pays_to_compress", "write_readings"]
@@ -187,6 +188,13 @@ class _Group:
                 self.counts[agent].batches_received += number
             for agent, number in part.births_needed.items():
                 self.counts[agent].births_needed += number
+        # Streams that agents want an answer for; whose they are is not known yet.
+        self._asked = {
+            stream: named.status.agent
+            for named in self.statuses.values()
+            for stream in named.asked
+            if stream not in self.streams
+        }
 
     def claim(self, *, reopen: bool) -> None:
         """Claim the number of each batch, refused ones too, and see who was first."""
@@ -252,7 +260,7 @@ class _Group:
     @property
     def has_numbers(self) -> bool:
         """Whether the group has anything that needs a commit number or a receipt."""
-        return bool(self.streams)
+        return bool(self.streams or self._asked)
 
     def copy(self, *, may_compress: bool) -> int:
         """Copy the rows of new batches, and move ``latest`` on; return how many rows."""
@@ -322,6 +330,10 @@ class _Group:
 
     def cover(self, known_through: Mapping[int, int]) -> None:
         """Find out how far the group's streams have got, and book what will never come."""
+        if self._asked:
+            found = known_streams(self.connection, self._asked)
+            self.streams |= {s: o for s, o in found.items() if o.agent == self._asked[s]}
+            self._asked = {s: agent for s, agent in self._asked.items() if s not in found}
         numbers = {stream.stream_no: stream.agent for stream in self.streams.values()}
         self.coverages = ledger.coverage_of(
             self.connection, {n: known_through.get(n, 0) for n in numbers}
@@ -375,6 +387,8 @@ class _Group:
                     refused=[*refused.get(no, ()), *((seq, Refusal.FORK.value) for seq in forks)],
                 )
             )  # fmt: skip
+        for name, agent in sorted(self._asked.items()):
+            by_agent[agent].append(StreamReceipt(stream=str(name), through=0, ahead=[], refused=[]))
         return [
             Receipt(
                 v=WIRE_VERSION, agent=agent, db=identity, commit_no=self.commit_no, streams=streams

@@ -372,6 +372,16 @@ class Outbox:
             dead = db.execute("SELECT count(*) FROM batch WHERE state = 'dead'").fetchone()
         return OutboxLoad(waits[0], waits[1], waits[2], int(dead[0]))
 
+    def confirmed_streams(self) -> list[str]:
+        """Return the streams of which confirmed batches are kept, the newest first, at most 64."""
+        with self._use() as db:
+            rows = db.execute(
+                "SELECT stream FROM stream s WHERE EXISTS (SELECT 1 FROM batch b"
+                " WHERE b.state = 'confirmed' AND b.stream = s.stream)"
+                " ORDER BY opened_us DESC LIMIT 64"
+            ).fetchall()
+        return [stream for (stream,) in rows]
+
     def usage(self) -> Usage:
         """Return what the outbox takes on disk, and what it has given up."""
         with self._use() as db:

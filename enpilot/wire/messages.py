@@ -153,6 +153,8 @@ class Status(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``outbox_state`` is "read_only" while the disk takes nothing. ``clock_jumps`` are steps of the
     wall clock since the start, the last one by ``clock_jump_ms``. ``unconfirmed_s`` is for how long
     the platform has owed an answer. ``findings`` are codes with the device that they concern.
+    ``confirmed_streams`` are those of which confirmed batches are kept: the platform answers with
+    what it has of them, so that one which fell back is found out, whatever is sent of them.
     """
 
     v: int
@@ -174,4 +176,5 @@ class Status(msgspec.Struct, kw_only=True, omit_defaults=True):
     clock_jumps: int = 0
     clock_jump_ms: int = 0
     unconfirmed_s: float = 0.0
+    confirmed_streams: list[str] = []
     findings: list[tuple[str, str]] = []

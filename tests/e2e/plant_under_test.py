@@ -28,7 +28,8 @@ class PlantUnderTest:
         self.agent_settings.write_text(
             f'plant = "{self.files.path("steel.toml")}"\nagent = "steel-gw1"\n'
             f'outbox = "{folder / "outbox.sqlite"}"\nbatch_s = 0.3\ndrain_s = 20.0\n'
-            f"[mqtt]\nport = {broker_port}\n[uplink]\nprobe_first_s = 0.5\nprobe_last_s = 2.0\n"
+            f"[mqtt]\nport = {broker_port}\n[uplink]\nprobe_first_s = 0.5\n"
+            "probe_last_s = 2.0\nstatus_s = 2.0\n"
             "[clock]\nwait_for_sync_s = 0\n"
         )
 

@@ -65,6 +65,26 @@ def test_a_database_that_falls_back_gets_what_it_lost_again(file: Path) -> None:
     outbox.close()
 
 
+def test_streams_of_earlier_starts_are_asked_for_and_taken_back(file: Path) -> None:
+    first = opened(file)
+    fill(first, 3)
+    send_all(first)
+    hear(first, StreamReceipt(stream=first.stream, through=3))
+    first.close()
+    outbox = opened(file)
+    fill(outbox, 2)
+    send_all(outbox)
+    assert outbox.confirmed_streams() == [first.stream]
+    hear(outbox, StreamReceipt(stream=outbox.stream, through=2), commit_no=2)
+    assert outbox.confirmed_streams() == [outbox.stream, first.stream]
+    # The database was put back to before the first stream was opened.
+    entry = StreamReceipt(stream=first.stream, through=0)
+    assert hear(outbox, entry, commit_no=3).revived == 3
+    assert held(outbox) == [1, 2, 3]
+    assert outbox.confirmed_streams() == [outbox.stream]
+    outbox.close()
+
+
 def test_holes_above_through_are_sent_again_too(file: Path) -> None:
     outbox = opened(file)
     fill(outbox, 10)

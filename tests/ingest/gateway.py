@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -188,10 +188,13 @@ class Gateway(Messages):
         """Return those that no receipt covers; the last one too while it hangs on a hole."""
         return sorted(set(numbers) - self.covered()) or [max(numbers)]
 
-    def status(self) -> bytes:
+    def status(self, confirmed_streams: Sequence[str] = ()) -> bytes:
         return encode(
-            Status(v=1, agent=self.agent, state="online", since_us=time.time_ns() // 1000)
-        )
+            Status(
+                v=1, agent=self.agent, state="online", since_us=time.time_ns() // 1000,
+                confirmed_streams=list(confirmed_streams),
+            )
+        )  # fmt: skip
 
     def send_birth(self, *series: SeriesDeclaration, period_s: float = 1.0) -> str:
         self.publish("birth", self.make_birth(*series, period_s=period_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from typing import Any
 
 import pytest
@@ -174,3 +175,23 @@ def test_a_human_record_of_meaning_wins_over_a_birth(gateway: Gateway, works: st
     gateway.through(2)
     assert [float(r[0]) for r in rows(works, "SELECT register_scale FROM series_epoch")] == [0.02]
     assert len(rows(works, "SELECT 1 FROM finding")) == 1
+
+
+def test_a_status_is_answered_for_the_streams_that_it_names(
+    gateway: Gateway, works: str, mosquitto: Broker
+) -> None:
+    gateway.send_birth()
+    gateway.publish("data", gateway.message(1, [100]))
+    gateway.through(1)
+    unknown = str(uuid.uuid4())
+    with Gateway(mosquitto.port, "gw2") as other:
+        # Nobody hears of another's stream; one that the database does not know is at zero.
+        other.publish("status", other.status(confirmed_streams=[gateway.stream, unknown]))
+        receipt = other.wait_for(lambda r: bool(r.streams))
+        assert [(s.stream, s.through) for s in receipt.streams] == [(unknown, 0)]
+    gateway.receipts.clear()
+    gateway.publish("status", gateway.status(confirmed_streams=[gateway.stream, unknown]))
+    receipt = gateway.wait_for(lambda r: len(r.streams) == 2)
+    assert {(s.stream, s.through) for s in receipt.streams} == {(gateway.stream, 1), (unknown, 0)}
+    assert receipt.commit_no > 0
+    assert one(works, "SELECT count(*) FROM batch_ledger") == 1

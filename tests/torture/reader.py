@@ -67,7 +67,11 @@ async def read(order: ReaderOrder) -> None:
     outbox = Outbox(Path(order.outbox), "gw1")
     outbox.keep_birth(name, body)
     chosen = UplinkSettings(
-        probe_first_s=_PROBE_S, probe_last_s=1.0, backlog_batches_per_s=400, backlog_jitter_s=0.2
+        probe_first_s=_PROBE_S,
+        probe_last_s=1.0,
+        backlog_batches_per_s=400,
+        backlog_jitter_s=0.2,
+        status_s=2.0,
     )
     uplink = Uplink(
         MqttSettings(port=order.port), chosen, outbox, "gw1", [(name, body)], lambda _: None
