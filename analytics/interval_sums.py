@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from analytics.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
+from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from analytics.counter_levels import MICRO
 from analytics.readings import microseconds
 from enpilot.quantities import unit_ratio

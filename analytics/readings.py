@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from analytics.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
+from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 
 __all__ = ["SeriesReadings", "instant", "load_readings", "microseconds"]
 
