@@ -11,9 +11,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from analytics.counter_levels import MICRO
 from analytics.readings import microseconds
+from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from enpilot.quantities import unit_ratio
 
 __all__ = ["GRID_US", "SeriesIntervals", "WindowSum", "load_intervals"]

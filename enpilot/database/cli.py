@@ -1,13 +1,25 @@
-"""``enpilot db``: migrate, status, capabilities."""
+"""``enpilot db``: migrate, status, capabilities, maintain."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
 import cyclopts
+import psycopg
+import structlog
 
 from enpilot.database.capabilities import read_capabilities
 from enpilot.database.connection import connect, database_url
+from enpilot.database.maintain import Maintained, MaintainSettings
+from enpilot.database.maintain import maintain as run_maintenance
 from enpilot.database.migrate import migrate as run_migrations
 from enpilot.database.migrate import migration_status
+from enpilot.database.service_loop import run_connected
+from enpilot.logs import configure_logs
+from enpilot.settings import load_settings
 
 __all__ = ["app"]
 
@@ -51,3 +63,58 @@ def capabilities() -> None:
             else "install TimescaleDB on the server, then run `enpilot db migrate`"
         )
         print(f"to turn more on: {remedy}")
+
+
+@app.command
+def maintain(
+    settings: Path | None = None,
+    *,
+    once: bool = False,
+    every_s: Annotated[float | None, cyclopts.Parameter(name="--every")] = None,
+) -> None:
+    """Compress quiet chunks, refresh charts, size chunks; again and again until stopped.
+
+    Drops nothing: that is `enpilot db archive --drop`.
+
+    Parameters
+    ----------
+    settings
+        TOML file; defaults without one.
+    once
+        Do what is due, say it, and end.
+    every_s
+        Seconds between rounds, instead of the file's.
+    """
+    configure_logs()
+    chosen = load_settings(settings, MaintainSettings)
+    if every_s is not None:
+        chosen.every_s = every_s
+    if once:
+        with connect(database_url(), "db maintain", autocommit=True) as connection:
+            done = run_maintenance(connection, chosen)
+        for interval in done.intervals:
+            print(interval.sentence())
+        print(
+            "another process maintains this database right now"
+            if done.busy
+            else f"{done.compressed} chunks compressed, {done.recompressed} recompressed,"
+            f" {done.refreshed} windows of charts refreshed"
+        )
+        return
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    def step(connection: psycopg.Connection[Any]) -> float:
+        _say(run_maintenance(connection, chosen))
+        return chosen.every_s
+
+    run_connected(database_url(), "db maintain", stop, step)
+
+
+def _say(done: Maintained) -> None:
+    log = structlog.get_logger("db maintain")
+    for interval in done.intervals:
+        log.info("chunk length changed", why=interval.sentence())
+    if done.compressed or done.recompressed:
+        log.info("maintained", compressed=done.compressed, recompressed=done.recompressed)
