@@ -105,9 +105,6 @@ def recompute_point(
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.point', %s))", (point_id,)
         )
-        # Interval rows of years ago lie compressed; TimescaleDB refuses to touch over 100,000 of
-        # them in one transaction unless told. Elsewhere the setting means nothing.
-        connection.execute("SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
         # A statement of its own, after the lock: it sees what the last holder left (D11).
         claimed = connection.execute(
             "DELETE FROM dirty d USING series s WHERE s.series_id = d.series_id"
