@@ -15,6 +15,7 @@ import msgspec
 import psycopg
 from msgspec import Meta
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from enpilot.database.capabilities import read_capabilities
 from enpilot.database.chunks import (
@@ -85,7 +86,7 @@ def maintain(connection: psycopg.Connection[Any], settings: MaintainSettings) ->
                 done.intervals.append(chosen)
         if capabilities.community:
             # Refreshed first, so that the chunks of the charts are quiet when compressed.
-            done.refreshed = _refresh(connection)
+            done.refreshed = _refresh(connection, batched=capabilities.direct_compress)
             for schema, table in _compressible(connection):
                 _compress(connection, schema, table, settings, done)
     finally:
@@ -139,14 +140,20 @@ def _compress_chunk(connection: psycopg.Connection[Any], chunk: Chunk) -> None:
         )
 
 
-def _refresh(connection: psycopg.Connection[Any]) -> int:
+def _refresh(connection: psycopg.Connection[Any], *, batched: bool) -> int:
+    """Refresh each window; on 2.21 and later in transactions of a day, not of ten buckets."""
     windows = list(_refresh_windows(connection))
-    for chart in CHARTS:
+    for chart, width_s in CHARTS.items():
+        options = Jsonb({"buckets_per_batch": 86_400 // width_s})
         for since, until in windows:
             # Works on what late data has invalidated within the window, and on nothing else.
             connection.execute(
-                sql.SQL("CALL refresh_continuous_aggregate({}, {}::timestamptz, {}::timestamptz)")
-                .format(sql.Literal(aggregate_name(chart)), since, until)
+                sql.SQL(
+                    "CALL refresh_continuous_aggregate({}, {}::timestamptz, {}::timestamptz{})"
+                ).format(
+                    sql.Literal(aggregate_name(chart)), since, until,
+                    sql.SQL(", options => {}").format(options) if batched else sql.SQL(""),
+                )
             )  # fmt: skip
     return len(windows) * len(CHARTS)
 
@@ -154,29 +161,32 @@ def _refresh(connection: psycopg.Connection[Any]) -> int:
 def _refresh_windows(
     connection: psycopg.Connection[Any],
 ) -> Iterator[tuple[dt.datetime, dt.datetime]]:
-    """Yield the time from the first chunk to now in slices, without what was dropped (D9).
+    """Yield the time that chunks cover, up to now, in slices, without what was dropped (D9).
 
     A refresh over a dropped span would find it empty and wipe its buckets.
     """
-    row = connection.execute(
-        "SELECT min(range_start), now() FROM timescaledb_information.chunks"
-        " WHERE hypertable_schema = current_schema AND hypertable_name = 'reading'"
-    ).fetchone()
-    assert row is not None  # an aggregate has one row
-    if row[0] is None:
-        return
-    since, end = row[0], row[1] - _REFRESH_LAG
+    row = connection.execute("SELECT now()").fetchone()
+    assert row is not None  # now() has one row
+    end = row[0] - _REFRESH_LAG
     dropped = connection.execute(
         "SELECT from_ts, to_ts FROM dropped_span ORDER BY from_ts"
     ).fetchall()
-    for gone_from, gone_to in [*dropped, (end, end)]:
-        until = min(gone_from, end)
-        while since < until:
-            a, b = _up(since), _down(min(since + _REFRESH_SLICE, until))
-            if a < b:
-                yield a, b
-            since = min(since + _REFRESH_SLICE, until)
-        since = max(since, gone_to)
+    slices: list[tuple[dt.datetime, dt.datetime]] = []
+    for chunk in list_chunks(connection, "enpilot", "reading"):
+        since = chunk.since
+        # A late row opens a chunk again where one was dropped.
+        for gone_from, gone_to in [*dropped, (chunk.until, chunk.until)]:
+            until = min(gone_from, chunk.until)
+            if since < until:
+                if slices and slices[-1][1] == since and until - slices[-1][0] <= _REFRESH_SLICE:
+                    slices[-1] = (slices[-1][0], until)
+                else:
+                    slices.append((since, until))
+            since = max(since, gone_to)
+    for since, until in slices:
+        a, b = _up(since), _down(min(until, end))
+        if a < b:
+            yield a, b
 
 
 def _down(at: dt.datetime) -> dt.datetime:

@@ -126,7 +126,8 @@ def test_what_is_kept_are_the_registers_around_each_day(works: ArchivedWorks) ->
 
 
 def test_late_rows_become_supplements_before_and_after_the_drop(works: ArchivedWorks) -> None:
-    missing = [at for at in times() if at not in set(with_a_gap())]
+    held = set(with_a_gap())
+    missing = [at for at in times() if at not in held]
     first_half, second_half = missing[: len(missing) // 2], missing[len(missing) // 2 :]
     works.archive()
     works.verify()
@@ -294,9 +295,12 @@ def test_recent_months_are_archived_and_stay(
 ) -> None:
     works = archived_works(postgres_url, tmp_path)
     with works.connection:
-        recent = dt.datetime.now(dt.UTC).replace(day=1, hour=0, minute=0) - dt.timedelta(days=40)
-        works.import_counts(times(recent, recent + dt.timedelta(days=1)))
-        works.compute()
+        # Two years and a month, to the day: the last month that must stay.
+        works.connection.execute(
+            "INSERT INTO reading SELECT date_trunc('month', now()) - interval '25 months'"
+            " + i * interval '15 minutes', series_id, i, NULL, 0, 0, 1"
+            " FROM generate_series(0, 96) i, series WHERE quantity = 'active_energy'"
+        )
         works.archive()
         works.verify()
         works.drop()
