@@ -11,13 +11,14 @@ import cyclopts
 import psycopg
 import structlog
 
-from enpilot.database.capabilities import read_capabilities
+from enpilot.database.capabilities import Capabilities, read_capabilities
 from enpilot.database.connection import connect, database_url
 from enpilot.database.maintain import Maintained, MaintainSettings
 from enpilot.database.maintain import maintain as run_maintenance
 from enpilot.database.migrate import migrate as run_migrations
 from enpilot.database.migrate import migration_status
 from enpilot.database.service_loop import run_connected
+from enpilot.database.storage import archive_state, table_storage
 from enpilot.logs import configure_logs
 from enpilot.settings import load_settings
 
@@ -46,25 +47,46 @@ def status() -> None:
 
 @app.command
 def capabilities() -> None:
-    """Say what the server can do and what turning more on would bring."""
+    """Say what the server can do, what the large tables take, and what more would bring."""
     with connect(database_url(), "db capabilities", autocommit=True) as connection:
         found = read_capabilities(connection)
+        storage = table_storage(connection, found)
+        archived = archive_state(connection)
     print(f"server               {found.edition} on PostgreSQL {found.postgresql // 10000}")
+    saving = next((text for table in storage if (text := table.would_save())), None)
     rows = (
-        ("hypertables", found.timescaledb is not None, "readings in time chunks: fast retention"),
-        ("columnstore", found.community, "about a tenth of the bytes a reading"),
+        ("hypertables", found.timescaledb is not None,
+         "readings in time chunks: old ones are dropped at once, not row by row"),
+        ("columnstore", found.community, "readings take a fortieth of the bytes"
+         + (f": {saving}" if saving else "")),
         ("direct compress", found.direct_compress, "three times the rows a second on big imports"),
         ("continuous aggregates", found.community, "charts over years without scanning readings"),
-    )
+    )  # fmt: skip
     for name, on, brings in rows:
-        print(f"{name:20} {'on' if on else 'off':4} {brings}")
+        print(f"{name:21} {'on' if on else 'off':4} {brings}")
+    for table in storage:
+        print(f"{table.table:21} {table.sentence()}")
+    print(
+        f"{'archive':21} {archived.files} files, {archived.verified} read back,"
+        f" {archived.rows:,} rows in {archived.size_bytes / 1e6:,.1f} MB;"
+        f" {archived.dropped_rows:,} dropped here, {archived.kept_rows:,} of them kept"
+    )
+    for remedy in _remedies(found):
+        print(f"to turn more on: {remedy}")
+
+
+def _remedies(found: Capabilities) -> list[str]:
     if found.timescaledb is None:
-        remedy = (
+        return [
             "add timescaledb to shared_preload_libraries, restart, run `enpilot db migrate`"
             if found.timescaledb_available
             else "install TimescaleDB on the server, then run `enpilot db migrate`"
-        )
-        print(f"to turn more on: {remedy}")
+        ]
+    if not found.community:
+        return ["install TimescaleDB's Community edition, restart, run `enpilot db migrate`"]
+    if not found.direct_compress:
+        return ["update TimescaleDB to 2.21 or later (ALTER EXTENSION timescaledb UPDATE)"]
+    return []
 
 
 @app.command

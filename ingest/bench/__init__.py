@@ -1,0 +1,1 @@
+"""Measures ingest and what it stores."""
