@@ -1,4 +1,4 @@
-"""Load readings of one series into arrays, through COPY in binary rows of one width."""
+"""Load readings of one series into arrays, wherever they lie."""
 
 from __future__ import annotations
 
@@ -40,13 +40,30 @@ def load_readings(
 ) -> SeriesReadings:
     """Return the good readings in [since, until] that no retraction took out.
 
-    Reads the archive too where readings were dropped (D9).
-
     Raises
     ------
     enpilot.archive.ArchiveUnavailableError
         If the archive is needed and cannot be read: half of the readings would make a wrong figure.
     """
+    rows = _stored(connection, series_id, since, until)
+    batch = rows["batch"].astype(np.int64)
+    kept = np.ones(len(rows), np.bool_)
+    for low, high in connection.execute("SELECT from_batch, to_batch FROM retracted_batch"):
+        kept &= (batch < low) | (batch > high)
+    rows, batch = rows[kept], batch[kept]
+    time_us = rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US
+    return SeriesReadings(
+        time_us + rows["late"].astype(np.int64) * 1000,
+        rows["whole"].astype(np.int64),
+        rows["real"].astype(np.float64),
+        batch,
+    )
+
+
+def _stored(
+    connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
+) -> NDArray[np.void]:
+    """Return the good rows of [since, until], from the archive too where some were dropped (D9)."""
     rows = copy_rows(
         connection,
         "SELECT ts, coalesce(raw_int, 0), coalesce(raw_real, 0), late_ms, batch"
@@ -57,22 +74,13 @@ def load_readings(
     )
     beyond = until + dt.timedelta(microseconds=1)
     # Asked last: what was dropped while the rows were read is then known to be.
-    if overlaps_dropped(connection, since, beyond):
-        rows = rows_with_archive(connection, series_id, since, beyond)
-        rows = rows[rows["quality"].astype(np.int32) & 255 == 0]
-        time_us, whole, real, late = (
-            rows[name] for name in ("ts_us", "raw_int", "raw_real", "late_ms")
-        )
-    else:
-        time_us = rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US
-        whole, real, late = rows["whole"], rows["real"], rows["late"]
-    batch = rows["batch"].astype(np.int64)
-    kept = np.ones(len(rows), np.bool_)
-    for low, high in connection.execute("SELECT from_batch, to_batch FROM retracted_batch"):
-        kept &= (batch < low) | (batch > high)
-    return SeriesReadings(
-        time_us[kept].astype(np.int64) + late[kept].astype(np.int64) * 1000,
-        whole[kept].astype(np.int64),
-        real[kept].astype(np.float64),
-        batch[kept],
-    )
+    if not overlaps_dropped(connection, since, beyond):
+        return rows
+    found = rows_with_archive(connection, series_id, since, beyond)
+    found = found[found["quality"].astype(np.int32) & 255 == 0]
+    rows = np.empty(len(found), _ROW)
+    rows["ts"] = found["ts_us"] - POSTGRES_EPOCH_US
+    for name, column in (("whole", "raw_int"), ("real", "raw_real"), ("late", "late_ms"),
+                         ("batch", "batch")):  # fmt: skip
+        rows[name] = found[column]
+    return rows

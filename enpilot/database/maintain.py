@@ -124,6 +124,8 @@ def _compress(
     for chunk in quiet_chunks(connection, due, quiet):
         _compress_chunk(connection, chunk)
         if chunk.compressed:
+            # The rows that came late have moved; give their pages back.
+            connection.execute(sql.SQL("VACUUM {}").format(chunk.identifier))
             done.recompressed += 1
         else:
             done.compressed += 1
