@@ -1,4 +1,4 @@
-"""The test works with two months of 2015 in the database, computed, and an archive's folder."""
+"""The test works with forty days of 2015 in the database, computed, and an archive's folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.imported import apply_plant, import_counts
 ZONE = dt.timezone(dt.timedelta(hours=8))
 QUARTER = dt.timedelta(minutes=15)
 FIRST = dt.datetime(2015, 3, 1, tzinfo=ZONE)
-LAST = dt.datetime(2015, 5, 1, 6, tzinfo=ZONE)
+LAST = dt.datetime(2015, 4, 10, 6, tzinfo=ZONE)
 NO_QUIET = dt.timedelta(0)
 PLANT = WORKS.replace("from = 2024-01-01", "from = 2010-01-01")
 FIGURES = {
