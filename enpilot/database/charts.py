@@ -188,8 +188,13 @@ def _meaning(
                 " amount; chart the advances of interval_advance"
             )
         ratio = unit_ratio(quantity, unit)
-        epochs.append(_Epoch(begin, end, float(scale * ratio.numerator / ratio.denominator),
-                             float(offset * ratio.numerator / ratio.denominator)))  # fmt: skip
+        epochs.append(
+            _Epoch(
+                _utc(begin), end and _utc(end),
+                float(scale * ratio.numerator / ratio.denominator),
+                float(offset * ratio.numerator / ratio.denominator),
+            )
+        )  # fmt: skip
     return QUANTITIES[quantity].unit, epochs
 
 
@@ -218,7 +223,7 @@ def _not_whole(
         and span[0] <= _floor(border, base) < span[1]
     }  # fmt: skip
     buckets.update(
-        row[0]
+        _utc(row[0])
         for row in connection.execute(
             f"SELECT bucket FROM visible_{chart} c WHERE series_id = %s AND bucket >= %s"
             " AND bucket < %s AND EXISTS (SELECT 1 FROM retracted_batch r"
@@ -301,7 +306,7 @@ def _chart(
 ) -> Chart:
     by_bucket: dict[dt.datetime, list[_Part]] = defaultdict(list)
     for part in parts:
-        by_bucket[part.bucket].append(part)
+        by_bucket[_utc(part.bucket)].append(part)
     starts = [span[0] + i * width for i in range((span[1] - span[0]) // width)]
     rows = [_scaled(by_bucket.get(start, []), epochs) for start in starts]
     readings, mean, low, high, first, last = zip(*rows, strict=True) if rows else ((),) * 6
@@ -329,6 +334,11 @@ def _scaled(
         begin.first * epochs[begin.epoch].scale + epochs[begin.epoch].offset,
         end.last * epochs[end.epoch].scale + epochs[end.epoch].offset,
     )  # fmt: skip
+
+
+def _utc(at: dt.datetime) -> dt.datetime:
+    # In the hour that a session's zone has twice, an instant equals none of another zone (PEP 495).
+    return at.astimezone(dt.UTC)
 
 
 def _floor(at: dt.datetime, width: dt.timedelta) -> dt.datetime:

@@ -228,8 +228,8 @@ def test_buckets_do_not_move_when_clocks_change(
 ) -> None:
     """A session in a zone that changes its clocks gets the same UTC buckets."""
     night = night.replace(tzinfo=dt.UTC)
-    filled.execute("UPDATE series_epoch SET valid_from = '2025-01-01Z' WHERE valid_to IS NULL")
     filled.execute("DELETE FROM series_epoch WHERE valid_to IS NOT NULL")
+    filled.execute("UPDATE series_epoch SET valid_from = '2025-01-01Z'")
     filled.execute(
         "INSERT INTO reading SELECT %s + i * interval '5 minutes', 1, i, NULL, 0, 0, 1"
         " FROM generate_series(0, 35) i",
