@@ -82,7 +82,8 @@ def _write(
                 )
                 written.append(file)
     if not written:
-        print("nothing to archive: every finished month is in the archive whole")
+        which = "every finished month" if only is None else f"what there is of {only}"
+        print(f"nothing to archive: {which} is in the archive whole")
 
 
 def _verify(connection: psycopg.Connection[Any], root: Path, only: Month | None) -> None:

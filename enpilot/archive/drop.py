@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 from enpilot.archive.errors import ArchiveError, RetentionError
 from enpilot.archive.kept import base_years, day_boundaries_us, kept_rows
@@ -236,7 +237,12 @@ def _drop_chunk(
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '30s'")
         # Writers wait from here on; what came since the comparison is counted and stays.
-        connection.execute("LOCK TABLE reading IN SHARE ROW EXCLUSIVE MODE")
+        try:
+            connection.execute("LOCK TABLE reading IN SHARE ROW EXCLUSIVE MODE")
+        except LockNotAvailable as error:
+            raise ArchiveError(
+                "readings are written without a pause of 30 s; nothing more was dropped, try again"
+            ) from error
         if _count(connection, span) != count:
             raise ArchiveError(
                 f"readings came for {span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d} while it was checked;"

@@ -15,6 +15,7 @@ import msgspec
 import psycopg
 from msgspec import Meta
 from psycopg import sql
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from psycopg.types.json import Jsonb
 
 from enpilot.database.capabilities import read_capabilities
@@ -34,6 +35,7 @@ __all__ = ["MaintainSettings", "Maintained", "maintain"]
 _REFRESH_SLICE: Final = dt.timedelta(days=30)
 # What is nearer than this is read from the readings: batches that are a little late show at once.
 _REFRESH_LAG: Final = dt.timedelta(hours=1)
+_LOCK_TIMEOUT: Final = "10s"
 _QUARTER: Final = dt.timedelta(minutes=15)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -55,6 +57,7 @@ class Maintained:
 
     compressed: int = 0
     recompressed: int = 0
+    in_use: int = 0  # chunks left for the next round, because somebody writes there
     refreshed: int = 0  # windows looked at; those without changes cost nothing
     intervals: list[ChunkInterval] = field(default_factory=list)  # changed ones
     busy: bool = False  # another process is at it
@@ -122,7 +125,11 @@ def _compress(
         if (not chunk.compressed and chunk.until <= complete_before) or not chunk.settled
     ]
     for chunk in quiet_chunks(connection, due, quiet):
-        _compress_chunk(connection, chunk)
+        try:
+            _compress_chunk(connection, chunk)
+        except (LockNotAvailable, DeadlockDetected):
+            done.in_use += 1
+            continue
         if chunk.compressed:
             # The rows that came late have moved; give their pages back.
             connection.execute(sql.SQL("VACUUM {}").format(chunk.identifier))
@@ -134,7 +141,7 @@ def _compress(
 def _compress_chunk(connection: psycopg.Connection[Any], chunk: Chunk) -> None:
     # A chunk that is in use would make ingest wait behind us; the next round takes it.
     with connection.transaction():
-        connection.execute("SET LOCAL lock_timeout = '10s'")
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
         connection.execute(
             "SELECT compress_chunk(format('%%I.%%I', %s::text, %s::text)::regclass,"
             " recompress => %s)",

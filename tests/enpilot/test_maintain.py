@@ -119,6 +119,21 @@ def test_what_direct_compress_left_unordered_is_ordered_once_quiet(
     )  # fmt: skip
 
 
+def test_a_chunk_in_use_is_left_for_the_next_round(
+    community: psycopg.Connection[Any], community_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enpilot.database.maintain._LOCK_TIMEOUT", "50ms")
+    community.execute(SERIES)
+    insert(community, START, 1440, 1)
+    with connect(community_url, "writer") as writer:
+        writer.execute("INSERT INTO reading VALUES (%s, 1, 1, NULL, 0, 0, 1)", (START,))
+        done = maintain(community, NOW)
+        assert (done.in_use, states(community)) == (1, [(False, True)])
+        writer.commit()
+    assert maintain(community, NOW).in_use == 0
+    assert states(community) == [(True, True)]
+
+
 def test_a_refresh_never_reaches_what_was_dropped(community: psycopg.Connection[Any]) -> None:
     """One late row in a dropped week must not wipe the week's buckets (D9)."""
     community.execute(SERIES)
