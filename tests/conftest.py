@@ -80,6 +80,18 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param))
 
 
+@pytest.fixture(
+    params=[
+        pytest.param("postgres_url", id="postgresql"),
+        pytest.param("timescale_url", id="timescaledb", marks=pytest.mark.timescaledb),
+        pytest.param("community_url", id="community", marks=pytest.mark.timescaledb),
+    ]
+)
+def every_url(request: pytest.FixtureRequest) -> str:
+    """The same, and on Community too where a server is named."""
+    return str(request.getfixturevalue(request.param))
+
+
 @pytest.fixture
 def community_url() -> Iterator[str]:
     """A fresh database on the server that ENPILOT_TEST_TIMESCALE_URL names."""

@@ -14,11 +14,21 @@ from psycopg import sql
 
 from enpilot.database.capabilities import Capabilities, read_capabilities
 
-__all__ = ["reconcile"]
+__all__ = ["CHARTS", "HYPERTABLES", "aggregate_name", "reconcile"]
 
-# Chunks of a week keep a plant of some hundred meters well under a quarter of memory.
-_HYPERTABLES = {"reading": "7 days", "interval_advance": "90 days"}
+# To begin with: chunks of a week keep a plant of some hundred meters well under a quarter of
+# memory. `enpilot db maintain` measures and chooses for the chunks to come.
+HYPERTABLES = {"reading": "7 days", "interval_advance": "90 days"}
 _COLUMNSTORE = {"reading": "ts", "interval_advance": "ts"}
+
+# Views of migration 0007 and the width of their buckets [s]; they begin on whole UTC minutes.
+CHARTS = {"chart_1m": 60, "chart_15m": 900}
+# A week of 1-minute buckets of 1,000 series is some 1.5 GB before it is compressed.
+_CHART_CHUNK = "7 days"
+_CHART_COLUMNS = (
+    "readings", "sum_int", "min_int", "max_int", "first_int", "last_int", "sum_real", "min_real",
+    "max_real", "first_real", "last_real", "lowest_batch", "highest_batch",
+)  # fmt: skip
 
 # Readable by people's roles: guarded views, policy-guarded tables, and names without figures.
 _READABLE = (
@@ -27,7 +37,7 @@ _READABLE = (
     "computation", "site", "site_record", "point", "point_record", "product", "product_record",
     "scheme", "scheme_record", "enpi", "enpi_record", "target", "factor", "series",
     "series_epoch", "alert_rule", "alert_rule_record", "alert_state", "visible_intake",
-    "visible_refusal", "ingest_speed",
+    "visible_refusal", "ingest_speed", "visible_chart_1m", "visible_chart_15m", "retracted_batch",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"
@@ -53,6 +63,8 @@ def reconcile(connection: psycopg.Connection[Any]) -> Capabilities:
         _hypertables(connection)
     if capabilities.community:
         _columnstore(connection)
+        for chart, width_s in CHARTS.items():
+            _continuous_aggregate(connection, chart, width_s)
     _reader_role(connection)
     return capabilities
 
@@ -65,7 +77,7 @@ def _hypertables(connection: psycopg.Connection[Any]) -> None:
             " WHERE hypertable_schema = current_schema"
         )
     }
-    for table, chunk in _HYPERTABLES.items():
+    for table, chunk in HYPERTABLES.items():
         if table not in existing:
             connection.execute(
                 "SELECT create_hypertable(format('%%I.%%I', current_schema, %s::text)::regclass,"
@@ -92,6 +104,66 @@ def _columnstore(connection: psycopg.Connection[Any]) -> None:
                     " timescaledb.compress_orderby = {})"
                 ).format(sql.Identifier(table), sql.Literal(order))
             )
+
+
+def aggregate_name(chart: str) -> str:
+    """Return the continuous aggregate that stands behind a chart view on Community."""
+    return f"{chart}_aggregate"
+
+
+def _continuous_aggregate(connection: psycopg.Connection[Any], chart: str, width_s: int) -> None:
+    """Put a chart's view over a continuous aggregate; it is filled by maintenance (D9, D18)."""
+    aggregate = sql.Identifier(aggregate_name(chart))
+    found = connection.execute(
+        "SELECT view_name FROM timescaledb_information.continuous_aggregates"
+        " WHERE view_schema = current_schema AND view_name = %s",
+        (aggregate_name(chart),),
+    ).fetchone()
+    if found is None:
+        # Real-time: what was not refreshed yet is read from the readings.
+        connection.execute(
+            sql.SQL(
+                "CREATE MATERIALIZED VIEW {} WITH (timescaledb.continuous,"
+                " timescaledb.materialized_only = false) AS"
+                " SELECT series_id, time_bucket({} * interval '1 s', ts) AS bucket,"
+                " count(*) AS readings,"
+                " sum(raw_int::double precision) AS sum_int, min(raw_int) AS min_int,"
+                " max(raw_int) AS max_int, first(raw_int, ts) AS first_int,"
+                " last(raw_int, ts) AS last_int, sum(raw_real) AS sum_real,"
+                " min(raw_real) AS min_real, max(raw_real) AS max_real,"
+                " first(raw_real, ts) AS first_real, last(raw_real, ts) AS last_real,"
+                " min(batch) AS lowest_batch, max(batch) AS highest_batch"
+                " FROM reading WHERE quality & 255 = 0 GROUP BY 1, 2 WITH NO DATA"
+            ).format(aggregate, sql.Literal(width_s))
+        )
+    # Each of these may be all that an earlier, interrupted run left to do.
+    connection.execute(
+        "SELECT set_chunk_time_interval(format('%%I.%%I', materialization_hypertable_schema,"
+        " materialization_hypertable_name)::regclass, %s::interval)"
+        " FROM timescaledb_information.continuous_aggregates"
+        " WHERE view_schema = current_schema AND view_name = %s",
+        (_CHART_CHUNK, aggregate_name(chart)),
+    )
+    compressed = connection.execute(
+        "SELECT compression_enabled FROM timescaledb_information.continuous_aggregates"
+        " WHERE view_schema = current_schema AND view_name = %s",
+        (aggregate_name(chart),),
+    ).fetchone()
+    if compressed == (False,):
+        connection.execute(
+            sql.SQL(
+                "ALTER MATERIALIZED VIEW {} SET (timescaledb.compress = true,"
+                " timescaledb.compress_segmentby = 'series_id',"
+                " timescaledb.compress_orderby = 'bucket')"
+            ).format(aggregate)
+        )
+    connection.execute(
+        sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT series_id, bucket, {} FROM {}").format(
+            sql.Identifier(chart),
+            sql.SQL(", ").join(map(sql.Identifier, _CHART_COLUMNS)),
+            aggregate,
+        )
+    )
 
 
 def _reader_role(connection: psycopg.Connection[Any]) -> None:

@@ -1,1 +1,1 @@
-"""Measures the ingest worker against a bare COPY and a plain subscriber, in the same run."""
+"""Measures the ingest worker against a bare COPY and a plain subscriber, and what is stored."""

@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from analytics.settings import AlertSettings, AnalyzeSettings
 from edge_agent.settings import EdgeSettings
+from enpilot.database.maintain import MaintainSettings
 from enpilot.settings import load_settings
 from ingest.settings import IngestSettings
 from tests.services.mosquitto import Broker, mosquitto_program, running_mosquitto
@@ -31,6 +32,7 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
         ("services/ingest.toml", IngestSettings),
         ("services/analyze.toml", AnalyzeSettings),
         ("services/alerts.toml", AlertSettings),
+        ("services/maintain.toml", MaintainSettings),
     ],
 )
 def test_settings_files_load(file: str, kind: type) -> None:
@@ -40,14 +42,14 @@ def test_settings_files_load(file: str, kind: type) -> None:
     for name in loaded.__struct_fields__:
         if kind is EdgeSettings and name in {"mqtt", "uplink"}:
             continue
-        assert re.search(rf"^(\[{name}\]|{name} =)", text, re.MULTILINE), name
+        assert re.search(rf"^(# )?(\[{name}\]|{name} =)", text, re.MULTILINE), name
     assert "password =" not in text
 
 
 def test_every_command_in_compose_exists() -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
     commands = [s["command"] for s in compose["services"].values() if "enpilot" in s["image"]]
-    assert len(commands) == 5
+    assert len(commands) == 7
     for command in commands:
         words = [w for w in command[:2] if not w.startswith(("-", "/"))]
         done = subprocess.run(
@@ -89,14 +91,25 @@ def test_boards_are_rendered_for_provisioning(tmp_path: Path) -> None:
         assert "Asia/Shanghai" in text
 
 
-def test_the_systemd_unit_is_well_formed(tmp_path: Path) -> None:
-    unit = (DEPLOY / "edge/enpilot-edge.service").read_text("utf-8")
-    assert "RestartPreventExitStatus=2" in unit
+UNITS = sorted(DEPLOY.rglob("*.service"))
+
+
+@pytest.mark.parametrize("file", UNITS, ids=lambda f: f.stem)
+def test_a_systemd_unit_is_well_formed(file: Path, tmp_path: Path) -> None:
+    unit = file.read_text("utf-8")
+    words = re.search(r"^ExecStart=/opt/enpilot/bin/enpilot (\S+) (\S+)", unit, re.MULTILINE)
+    assert words is not None
+    assert ("Restart=always" in unit) == ("RestartPreventExitStatus=2" in unit)
+    done = subprocess.run(
+        [sys.executable, "-m", "enpilot", *words.groups(), "--help"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         return
     # The program it starts is not on this machine; everything else must be right.
-    own = tmp_path / "enpilot-edge.service"
+    own = tmp_path / file.name
     own.write_text(unit.replace("/opt/enpilot/bin/enpilot", sys.executable), "utf-8")
     done = subprocess.run([analyze, "verify", own], capture_output=True, text=True, check=False)
     assert str(own) not in done.stderr, done.stderr

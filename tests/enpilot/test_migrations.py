@@ -22,6 +22,7 @@ from enpilot.database import (
     read_capabilities,
 )
 from enpilot.database.cli import capabilities
+from enpilot.database.maintain import MaintainSettings, maintain
 from enpilot.database.reconcile import reconcile
 from enpilot.demo.processes import free_port
 from tests.services.postgres import DatabaseServer
@@ -89,19 +90,42 @@ def test_plain_postgresql_says_what_it_is(postgres_url: str) -> None:
     assert (found.edition, found.timescaledb, found.community) == ("PostgreSQL", None, False)
 
 
-def test_the_command_says_what_more_the_server_could_do(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_command_says_what_there_is_and_what_more_would_bring(
+    every_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("ENPILOT_DATABASE_URL", database_url)
+    monkeypatch.setenv("ENPILOT_DATABASE_URL", every_url)
+    with connect(every_url, "test", autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO reading SELECT '2026-03-01T00:00Z'::timestamptz + i * interval '1 minute',"
+            " 1, i, NULL, 0, 0, 1 FROM generate_series(1, 20000) i"
+        )
+        found = read_capabilities(connection)
+        if found.community:
+            maintain(connection, MaintainSettings(quiet_h=0))
+        connection.execute("ANALYZE reading")
     capabilities()
     said = capsys.readouterr().out
-    if "TimescaleDB" in said.splitlines()[0]:
-        assert re.search(r"^hypertables +on ", said, re.MULTILINE)
+    on = {"on ": True, "off": False}
+    state = {
+        name: on[value] for name, value in re.findall(r"^(.*?) +(on |off) ", said, re.MULTILINE)
+    }
+    assert state == {
+        "hypertables": found.timescaledb is not None,
+        "columnstore": found.community,
+        "direct compress": found.direct_compress,
+        "continuous aggregates": found.community,
+    }
+    # Of compressed chunks the server only guesses.
+    assert re.search(r"^reading +[\d,]+ rows, .* B a row", said, re.MULTILINE)
+    assert found.community or re.search(r"^reading +20,000 rows", said, re.MULTILINE)
+    assert re.search(r"^archive +0 files, 0 read back", said, re.MULTILINE)
+    if found.community:
+        assert re.search(r"^reading .*chunks, .* compressed, from .* to ", said, re.MULTILINE)
+        assert re.search(r"^chart_1m +[\d,]+ rows", said, re.MULTILINE)
         assert "to turn more on" not in said
     else:
-        assert re.search(r"^hypertables +off ", said, re.MULTILINE)
-        assert "install TimescaleDB on the server, then run `enpilot db migrate`" in said
-    assert re.search(r"^columnstore +off ", said, re.MULTILINE)
+        assert re.search(r"^columnstore +off .*about 48 kB instead of \d", said, re.MULTILINE)
+        assert ("Community edition" in said) == (found.timescaledb is not None)
 
 
 @pytest.mark.timescaledb

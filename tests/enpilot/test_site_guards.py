@@ -21,6 +21,8 @@ OF_SITE = "site_id = {site}"
 GUARDED = {
     "visible_reading": OF_SERIES,
     "visible_interval_advance": OF_SERIES,
+    "visible_chart_1m": OF_SERIES,
+    "visible_chart_15m": OF_SERIES,
     "latest_value": OF_SITE,
     "granted_site": OF_SITE,
     "output": OF_SITE,
@@ -33,11 +35,11 @@ GUARDED = {
     "alert_rule_record": OF_RULE,
     "target": OF_ENPI,
 }
-# Names, units and published factors: every reader may see them.
+# Names, units, published factors and numbers of batches: every reader may see them.
 UNGUARDED = {
     "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "point",
     "point_record", "product", "product_record", "scheme", "scheme_record", "series",
-    "series_epoch", "site", "site_record",
+    "retracted_batch", "series_epoch", "site", "site_record",
 }  # fmt: skip
 
 SAID = "valid_from, author, reason, commit_no"
