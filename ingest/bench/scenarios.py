@@ -151,8 +151,8 @@ class Bench:
                 "points_per_s": "confirmed between two commits of the last four fifths, agents "
                 "paced by receipts",
                 "bare_copy_points_per_s": "COPY BINARY of ready bytes, laid out as the worker "
-                "does, into the emptied table, a commit a group of the same size, with publisher and "
-                "broker at the same rate and a subscriber that looks at nothing",
+                "does, into the emptied table, a commit a group of the same size, with publisher "
+                "and broker at the same rate and a subscriber that looks at nothing",
                 "publish_to_receipt": "from writing to the socket to the receipt, which is sent "
                 "after the commit: an upper bound of when the reading is visible",
             },
@@ -229,6 +229,7 @@ class Bench:
             "duplicates": stored - (after["distinct"] - before["distinct"]),
             "groups": groups,
             "readings_per_group": stored / groups,
+            "writer_s_per_million_points": after["writing_ms"] / 1000 / max(stored, 1) * 1e6,
             "direct_compress": after["direct_compress"],
             "bytes_per_reading_with_index": (after["bytes"] - before["bytes"]) / max(stored, 1),
             "latency_p50_s": report.latency_p50_s,
@@ -369,7 +370,8 @@ def _counted(connection: psycopg.Connection[Any]) -> dict[str, int]:
     row = connection.execute(
         "SELECT count(*), count(DISTINCT (series_id, ts)),"
         " (SELECT coalesce(sum(groups), 0) FROM ingest_worker),"
-        " (SELECT coalesce(sum(direct_compress), 0) FROM ingest_worker) FROM reading"
+        " (SELECT coalesce(sum(direct_compress), 0) FROM ingest_worker),"
+        " (SELECT coalesce(sum(writing_s), 0) FROM ingest_worker) FROM reading"
     ).fetchone()
     assert row is not None  # an aggregate is one row
     connection.execute("DELETE FROM ingest_worker")
@@ -379,7 +381,7 @@ def _counted(connection: psycopg.Connection[Any]) -> dict[str, int]:
     assert sized is not None  # a function call is one row
     return {
         "readings": int(row[0]), "distinct": int(row[1]), "groups": int(row[2]),
-        "direct_compress": int(row[3]), "bytes": int(sized[0]),
+        "direct_compress": int(row[3]), "writing_ms": round(row[4] * 1000), "bytes": int(sized[0]),
     }  # fmt: skip
 
 
