@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import cyclopts
@@ -56,6 +57,9 @@ def run(settings: Path | None = None, *, host: str | None = None, port: int | No
     # Waiting messages are a great many lists, and looking through them for cycles again and again
     # costs more than decoding them; the worker looks now and then, when little waits.
     gc.disable()
+    # COPY goes out in pieces of what the socket takes, some milliseconds of the server's work. A
+    # writer that waits 5 ms (Python's default) for its turn after each lets the server run dry.
+    sys.setswitchinterval(0.0005)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.stop())
     worker.run()

@@ -83,6 +83,7 @@ class WorkerCounts:
     group_batches: int = 0
     group_readings: int = 0
     commit_s: float = 0.0
+    writing_s: float = 0.0
     direct_compress: int = 0
 
 
@@ -130,16 +131,17 @@ def keep_worker(connection: psycopg.Connection[Any], worker: WorkerCounts) -> No
     """Write a worker's row, in the caller's transaction."""
     connection.execute(
         "INSERT INTO ingest_worker AS w (worker, started_at, last_commit_at, groups, batches,"
-        " readings, group_batches, group_readings, commit_ms, direct_compress)"
-        " VALUES (%s, %s, now(), %s, %s, %s, %s, %s, %s, %s)"
+        " readings, group_batches, group_readings, commit_ms, writing_s,"
+        " direct_compress) VALUES (%s, %s, now(), %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (worker) DO UPDATE SET started_at = excluded.started_at,"
         " last_commit_at = excluded.last_commit_at, groups = excluded.groups,"
         " batches = excluded.batches, readings = excluded.readings,"
         " group_batches = excluded.group_batches, group_readings = excluded.group_readings,"
-        " commit_ms = excluded.commit_ms, direct_compress = excluded.direct_compress",
+        " commit_ms = excluded.commit_ms, writing_s = excluded.writing_s,"
+        " direct_compress = excluded.direct_compress",
         (
             worker.name, worker.started_at, worker.groups, worker.batches, worker.readings,
-            worker.group_batches, worker.group_readings, worker.commit_s * 1000,
+            worker.group_batches, worker.group_readings, worker.commit_s * 1000, worker.writing_s,
             worker.direct_compress,
         ),
     )  # fmt: skip

@@ -96,6 +96,7 @@ class IngestCollector(Collector):
     def _worker(self) -> Iterator[Metric]:
         worker = self._figures.worker()
         yield _counter("groups", "Transactions committed.", worker.groups)
+        yield _counter("writing_seconds", "Time taken by transactions.", worker.writing_s)
         yield _counter("direct_compress", "COPYs into the columnstore.", worker.direct_compress)
         yield _gauge("group_batches", "Data messages of the last group.", worker.group_batches)
         yield _gauge("group_readings", "Readings of the last group.", worker.group_readings)

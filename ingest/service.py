@@ -30,13 +30,13 @@ from ingest.subscriber import Subscriber
 from ingest.waiting import Waiting
 from ingest.writer import GroupWriter, Written
 
-__all__ = ["Worker"]
+__all__ = ["PART_MESSAGES", "PART_READINGS", "Worker"]
 
 _log = structlog.get_logger("ingest")
 _RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 # What is laid out at once: small, so that little is left to do when the writer asks for more.
-_PART_MESSAGES: Final = 200
-_PART_READINGS: Final = 40_000
+PART_MESSAGES: Final = 200
+PART_READINGS: Final = 40_000
 
 # What one batch can do wrong. Anything else is the database's trouble and passes, or is mended.
 _BATCH_ERRORS: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.RaiseException)
@@ -114,15 +114,13 @@ class Worker:
         items: list[Item] = []
         readings = 0
         while not self._stop.is_set():
-            taken = self._subscriber.waiting.take(
-                _PART_MESSAGES - len(items), self._patience(items)
-            )
+            taken = self._subscriber.waiting.take(PART_MESSAGES - len(items), self._patience(items))
             for message in taken:
                 items.append(read_message(message))
                 readings += items[-1].readings
             self.figures.waiting_messages = self._subscriber.waiting.messages + len(items)
             self.figures.broker_connected = self._subscriber.connected
-            full = len(items) >= _PART_MESSAGES or readings >= _PART_READINGS
+            full = len(items) >= PART_MESSAGES or readings >= PART_READINGS
             if items and (full or (self._asked.is_set() and self._patience(items) <= 0)):
                 part = self._prepared(items, readings)
                 self._asked.clear()

@@ -135,9 +135,10 @@ class Subscriber:
         self._client.disconnect()
         self.waiting.close()  # the callback may be waiting for room
         self._client.loop_stop()
-        # The thread may have ended before it saw the broker close the connection.
-        if (left := self._client.socket()) is not None:
-            left.close()
+        # paho closes its sockets when it is forgotten, which a circle of callbacks would delay.
+        self._client.on_connect = None
+        self._client.on_disconnect = None
+        self._client.on_message = None
 
     def acknowledge(self, messages: list[Message]) -> None:
         """Acknowledge what is committed; a message of an earlier connection is left alone."""

@@ -123,7 +123,10 @@ class GroupWriter:
                 group.cover(self.through)
                 receipts = group.receipts(self._identity)
         # Only now is it true.
-        self.worker = dataclasses.replace(worker, commit_s=time.perf_counter() - began)
+        took_s = time.perf_counter() - began
+        self.worker = dataclasses.replace(
+            worker, commit_s=took_s, writing_s=worker.writing_s + took_s
+        )
         self._watch.saw(group.commit_no)
         self.through.update({no: coverage.through for no, coverage in group.coverages.items()})
         self.agreed.update(group.agreed)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from enpilot.database import connect, read_capabilities
 from enpilot.demo.broker import broker_command
@@ -29,6 +30,7 @@ from ingest.bench.processes import (
 from ingest.bench.publisher import Assignment, Report
 from ingest.bench.straightforward import TABLE
 from ingest.rows import COPY_READINGS, Block, batch_number, copy_stream, join_blocks, pack_rows
+from ingest.service import PART_MESSAGES
 from ingest.settings import IngestSettings
 
 __all__ = ["Bench"]
@@ -36,6 +38,20 @@ __all__ = ["Bench"]
 # More than any machine takes that this was tried on, in messages a second.
 _MOST_RATE: Final = 4000
 _STRAIGHTFORWARD_RATE: Final = 1500
+# Where the instant stands in a row of COPY BINARY with one number.
+_INSTANT: Final = np.dtype({"names": ["ts"], "formats": [">i8"], "offsets": [6], "itemsize": 62})
+_TRAILER_BYTES: Final = 2
+_DRAIN_SETTINGS: Final = """\
+receive_maximum = 8000
+group_messages = 4000
+group_bytes = 16777216
+group_readings = 400000
+group_age_s = 0.5
+max_waiting_messages = 4000
+[mqtt]
+port = {port}
+protocol = "5"
+"""
 
 
 class Bench:
@@ -83,6 +99,8 @@ class Bench:
             url, group, connection, rate=rate / 2, seconds=max(10.0, self._seconds / 3)
         )
         self._empty(connection)
+        if read_capabilities(connection).direct_compress:
+            self._drain(url, group, connection)
         plain = self._straightforward(url, connection)
         self._figures |= {
             "points_per_s": round(points_per_s),
@@ -132,9 +150,9 @@ class Bench:
             "how": {
                 "points_per_s": "confirmed between two commits of the last four fifths, agents "
                 "paced by receipts",
-                "bare_copy_points_per_s": "COPY BINARY of ready bytes into the emptied table, a "
-                "commit a group of the same size, with publisher and broker at the same rate and a "
-                "subscriber that looks at nothing",
+                "bare_copy_points_per_s": "COPY BINARY of ready bytes, laid out as the worker "
+                "does, into the emptied table, a commit a group of the same size, with publisher "
+                "and broker at the same rate and a subscriber that looks at nothing",
                 "publish_to_receipt": "from writing to the socket to the receipt, which is sent "
                 "after the commit: an upper bound of when the reading is visible",
             },
@@ -160,11 +178,13 @@ class Bench:
         *,
         rate: float,
         seconds: float,
+        settings: Path | None = None,
     ) -> dict[str, Any]:
         """Run the worker as an installation does, and count what it wrote."""
         work = self._assignment(rate, seconds, receipts=True)
         before = _counted(connection)
-        group.start_enpilot("ingest", "ingest", "run", "--port", str(self._port))
+        how = ["--port", str(self._port)] if settings is None else [str(settings)]
+        group.start_enpilot("ingest", "ingest", "run", *how)
         worker = group.pid("ingest")
         log = self._folder / "logs" / "ingest.log"
         wait_until(lambda: "ingest is ready" in log.read_text("utf-8"), 30, "ingest to be ready")
@@ -209,6 +229,9 @@ class Bench:
             "duplicates": stored - (after["distinct"] - before["distinct"]),
             "groups": groups,
             "readings_per_group": stored / groups,
+            "writer_s_per_million_points": after["writing_ms"] / 1000 / max(stored, 1) * 1e6,
+            "direct_compress": after["direct_compress"],
+            "bytes_per_reading_with_index": (after["bytes"] - before["bytes"]) / max(stored, 1),
             "latency_p50_s": report.latency_p50_s,
             "latency_p99_s": report.latency_p99_s,
             "resident_bytes": resident,
@@ -274,6 +297,16 @@ class Bench:
             if subscriber.stdout is not None:
                 subscriber.stdout.close()
 
+    def _drain(self, url: str, group: ProcessGroup, connection: psycopg.Connection[Any]) -> None:
+        """Measure large COPYs straight into the columnstore, as a backlog makes them."""
+        settings = self._folder / "drain.toml"
+        settings.write_text(_DRAIN_SETTINGS.format(port=self._port), "utf-8")
+        drained = self._worker_run(
+            url, group, connection, rate=0.0, seconds=self._seconds, settings=settings
+        )
+        self._figures |= {"drain_points_per_s": round(drained["points_per_s"]), "drain": drained}
+        self._empty(connection)
+
     def _empty(self, connection: psycopg.Connection[Any]) -> None:
         """Begin each measurement with the same table."""
         connection.execute("TRUNCATE reading")
@@ -281,41 +314,75 @@ class Bench:
 
 
 class _Body:
-    """COPY bytes of one group's rows, the instants moved on from group to group."""
+    """COPY bytes of one group as the worker lays them out, moved on in time from group to group.
+
+    Ready beforehand: only the instants are rewritten where they stand.
+    """
 
     def __init__(self, shape: Shape, rows: int, first_us: int) -> None:
-        self._shape = shape
-        per_agent = shape.points // shape.samples
-        self._instants = max(1, round(rows / (shape.agents * per_agent)))
-        self._step_us = round(shape.period_s * 1e6)
-        self.rows = self._instants * shape.agents * per_agent
+        width = shape.points // shape.samples
+        instants = max(1, round(rows / (shape.agents * width)))
+        step_us = round(shape.period_s * 1e6)
+        a_part = max(1, PART_MESSAGES // shape.agents) * shape.samples
+        bodies = [
+            pack_rows(
+                join_blocks(
+                    [
+                        _block(
+                            agent * width + 1, width, first_us + (begin + np.arange(n)) * step_us
+                        )
+                        for agent in range(shape.agents)
+                    ],
+                    [batch_number(1, 1)] * shape.agents,
+                )
+            )
+            for begin in range(0, instants, a_part)
+            for n in [min(a_part, instants - begin)]
+        ]
+        stream = copy_stream(bodies)
+        self.rows = instants * shape.agents * width
+        self._bytes = bytearray(stream)
+        head = len(copy_stream([])) - _TRAILER_BYTES
+        self._ts = np.frombuffer(
+            self._bytes, _INSTANT, count=self.rows, offset=head
+        )["ts"]  # fmt: skip
+        self._step_us = instants * step_us
         self.next_us = first_us
 
     def next(self) -> bytes:
         """Return the next group."""
-        shape, n = self._shape, self._instants
-        ts_us = self.next_us + np.arange(n) * self._step_us
-        self.next_us += n * self._step_us
-        width = shape.points // shape.samples
-        blocks = [
-            Block(
-                np.arange(agent * width + 1, (agent + 1) * width + 1, dtype=np.int32),
-                ts_us, np.zeros(n, np.int16), np.zeros(width * n, np.int8),
-                np.full(width * n, 98_500_000), np.zeros(width * n), np.zeros(width * n, np.int16),
-            )
-            for agent in range(shape.agents)
-        ]  # fmt: skip
-        return copy_stream([pack_rows(join_blocks(blocks, [batch_number(1, 1)] * len(blocks)))])
+        ready = bytes(self._bytes)
+        self._ts += self._step_us
+        self.next_us += self._step_us
+        return ready
+
+
+def _block(first_series: int, width: int, ts_us: NDArray[np.int64]) -> Block:
+    n = len(ts_us)
+    return Block(
+        np.arange(first_series, first_series + width, dtype=np.int32),
+        ts_us, np.zeros(n, np.int16), np.zeros(width * n, np.int8),
+        np.full(width * n, 98_500_000), np.zeros(width * n), np.zeros(width * n, np.int16),
+    )  # fmt: skip
 
 
 def _counted(connection: psycopg.Connection[Any]) -> dict[str, int]:
     row = connection.execute(
         "SELECT count(*), count(DISTINCT (series_id, ts)),"
-        " (SELECT coalesce(sum(groups), 0) FROM ingest_worker) FROM reading"
+        " (SELECT coalesce(sum(groups), 0) FROM ingest_worker),"
+        " (SELECT coalesce(sum(direct_compress), 0) FROM ingest_worker),"
+        " (SELECT coalesce(sum(writing_s), 0) FROM ingest_worker) FROM reading"
     ).fetchone()
     assert row is not None  # an aggregate is one row
     connection.execute("DELETE FROM ingest_worker")
-    return {"readings": int(row[0]), "distinct": int(row[1]), "groups": int(row[2])}
+    hypertable = read_capabilities(connection).timescaledb is not None
+    size = "hypertable_size('reading')" if hypertable else "pg_total_relation_size('reading')"
+    sized = connection.execute(f"SELECT {size}").fetchone()
+    assert sized is not None  # a function call is one row
+    return {
+        "readings": int(row[0]), "distinct": int(row[1]), "groups": int(row[2]),
+        "direct_compress": int(row[3]), "writing_ms": round(row[4] * 1000), "bytes": int(sized[0]),
+    }  # fmt: skip
 
 
 def _rows(connection: psycopg.Connection[Any], table: str) -> int:

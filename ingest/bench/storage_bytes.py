@@ -15,7 +15,7 @@ from psycopg import sql
 
 from enpilot.database import read_capabilities
 from ingest.bench.meter_history import agent_readings, imported_readings
-from ingest.rows import COPY_READINGS, Readings, copy_bytes
+from ingest.rows import COPY_READINGS, Readings, copy_stream, in_order, pack_rows
 
 __all__ = ["TARGET_AGENT", "TARGET_IMPORT", "measure_storage_bytes"]
 
@@ -84,7 +84,7 @@ def _weigh(connection: psycopg.Connection[Any], rows: Readings, chunk: str) -> t
     with _table(connection, chunk) as table:
         statement = COPY_READINGS.replace("COPY reading ", f"COPY {table} ")
         with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            copy.write(copy_bytes(rows))
+            copy.write(copy_stream([pack_rows(in_order(rows))]))
         connection.execute("SELECT compress_chunk(c) FROM show_chunks(%s::regclass) c", (table,))
         found = connection.execute(
             "SELECT sum(before_compression_total_bytes)::bigint,"

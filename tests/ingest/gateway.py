@@ -148,8 +148,7 @@ class Gateway(Messages):
     ) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-        if (left := self._client.socket()) is not None:
-            left.close()
+        self._client.on_message = None  # see ingest.subscriber
 
     def _on_message(self, _c: object, _d: object, message: mqtt.MQTTMessage) -> None:
         with self._arrived:

@@ -21,6 +21,7 @@ CREATE TABLE ingest_worker (
     group_batches integer NOT NULL,        -- of the last group
     group_readings integer NOT NULL,
     commit_ms double precision NOT NULL,   -- of the group before it: its own is not over yet
+    writing_s double precision NOT NULL,   -- of all groups before it: against the clock, how busy
     direct_compress bigint NOT NULL        -- COPYs that went to the columnstore directly
 );
 
