@@ -28,6 +28,7 @@ from analytics.counter import (
 )
 from analytics.counter_decisions import REFRESH_US
 from analytics.counter_levels import MICRO, collapse_readings, to_level_micro
+from analytics.counter_runs import join_accounts
 from analytics.errors import LevelRangeError
 from analytics.readings import SeriesReadings, instant, load_readings, microseconds
 from analytics.spans import merge_spans
@@ -43,6 +44,12 @@ _LEAST_GAP_S: Final = 300
 _NEAR: Final = dt.timedelta(days=1)
 # What a meter may deliver beyond its rated maximum before a reading is called impossible.
 _RATED_MARGIN: Final = 1.2
+_BEFORE: Final = (
+    "(SELECT ts FROM counted_reading WHERE series_id = %(s)s AND ts {} ORDER BY ts DESC LIMIT 1)"
+)
+_AFTER: Final = (
+    "(SELECT ts FROM counted_reading WHERE series_id = %(s)s AND ts {} ORDER BY ts LIMIT 1)"
+)
 _SEVERITY: Final = {
     FindingKind.ROLLOVER: "note",
     FindingKind.REPLACEMENT: "note",
@@ -137,14 +144,11 @@ def _recompute_series(
     version: int,
 ) -> Touched | None:
     epochs = _epochs(connection, series.series_id)
-    if not epochs:
-        return None
     low, high = _widened(connection, series.series_id, since, until)
     window = (
         microseconds(low) // _GRID_US * _GRID_US,
         -(-microseconds(high) // _GRID_US) * _GRID_US,
     )
-    readings = _readings_for(connection, series.series_id, window, epochs)
     connection.execute(
         "DELETE FROM interval_advance WHERE series_id = %s AND ts >= %s AND ts < %s",
         (series.series_id, instant(window[0]), instant(window[1])),
@@ -153,6 +157,10 @@ def _recompute_series(
         "DELETE FROM gap WHERE series_id = %s AND to_ts > %s AND from_ts < %s",
         (series.series_id, instant(window[0]), instant(window[1])),
     )
+    if not epochs:  # a gauge, or numbers that mean nothing any more
+        _write_findings(connection, series, [], window, version)
+        return Touched(series.site_id, instant(window[0]), instant(window[1]), 0)
+    readings = _readings_for(connection, series.series_id, window, epochs)
     simulated = _simulated(connection, readings.batch)
     replacements = _replacements(connection, series)
     found: list[tuple[_Epoch, Finding]] = []
@@ -205,8 +213,7 @@ def _widened(
 ) -> tuple[dt.datetime, dt.datetime]:
     """Return the span out to the last reading before and the first after, and to open questions."""
     row = connection.execute(
-        "SELECT (SELECT max(ts) FROM reading WHERE series_id = %(s)s AND ts < %(a)s),"
-        " (SELECT min(ts) FROM reading WHERE series_id = %(s)s AND ts > %(b)s),"
+        f"SELECT {_BEFORE.format('< %(a)s')}, {_AFTER.format('> %(b)s')},"
         " (SELECT min(at_ts) FROM finding WHERE series_id = %(s)s AND withdrawn_version IS NULL"
         "  AND (evidence->>'pending')::boolean AND at_ts < %(a)s)",
         {"s": series_id, "a": since, "b": until},
@@ -226,9 +233,8 @@ def _readings_for(
 ) -> SeriesReadings:
     """Load the window with enough before it to decide, and the first reading after it."""
     row = connection.execute(
-        "SELECT coalesce((SELECT max(ts) FROM reading WHERE series_id = %(s)s AND ts < %(a)s),"
-        " %(a)s), coalesce((SELECT min(ts) FROM reading WHERE series_id = %(s)s AND ts >= %(b)s),"
-        " %(b)s)",
+        f"SELECT coalesce({_BEFORE.format('< %(a)s')}, %(a)s),"
+        f" coalesce({_AFTER.format('>= %(b)s')}, %(b)s)",
         {"s": series_id, "a": instant(window[0]), "b": instant(window[1])},
     ).fetchone()
     assert row is not None  # two scalars always make a row
@@ -249,6 +255,24 @@ def _intersection(window: tuple[int, int], epoch: _Epoch) -> tuple[int, int] | N
 
 
 def _account(
+    readings: SeriesReadings,
+    epoch: _Epoch,
+    window: tuple[int, int],
+    replacements: tuple[Replacement, ...] | list[Replacement],
+) -> Account | None:
+    """Account a part of an epoch; where a register begins anew, each side by itself."""
+    edges = np.flatnonzero(readings.begins[1:]) + 1
+    parts = [
+        done
+        for a, b in itertools.pairwise([0, *edges.tolist(), len(readings)])
+        if b - a > (1 if len(edges) else 0)  # one reading alone measures nothing
+        and (done := _account_run(readings.take(slice(a, b)), epoch, window, replacements))
+        is not None
+    ]
+    return join_accounts(parts) if parts else None
+
+
+def _account_run(
     readings: SeriesReadings,
     epoch: _Epoch,
     window: tuple[int, int],
