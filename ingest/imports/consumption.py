@@ -117,7 +117,8 @@ def _known(
         "  AND ts >= coalesce((SELECT max(ts) FROM counted_reading WHERE series_id = %(s)s"
         f"   AND ts <= {_INSTANT.format('%(a)s::bigint')}), {_INSTANT.format('%(a)s::bigint')})"
         "  AND ts <= coalesce((SELECT min(ts) FROM counted_reading WHERE series_id = %(s)s"
-        f"   AND ts >= {_INSTANT.format('%(b)s::bigint')}), {_INSTANT.format('%(b)s::bigint')})"
+        # Past the end, so that an interval which goes on there is among them.
+        f"   AND ts > {_INSTANT.format('%(b)s::bigint')}), {_INSTANT.format('%(b)s::bigint')})"
         " ORDER BY ts, (quality & %(begins)s), batch",
         {
             "s": series_id, "a": since_us, "b": until_us, "begins": _BEGINS,

@@ -273,8 +273,9 @@ class _ManualImport:
         if not len(rows):
             return
         if self._supersede:
+            others = others_there(connection, rows.series_id, rows.ts_us, batch, derived=False)
             void(
-                connection, others_there(connection, rows.series_id, rows.ts_us, batch), batch,
+                connection, others, batch,
                 self._author, f"superseded by import of {self._table.file.name}", commit_no,
             )  # fmt: skip
             refresh_latest(connection, np.unique(rows.series_id).tolist())

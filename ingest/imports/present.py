@@ -10,12 +10,14 @@ import psycopg
 from numpy.typing import NDArray
 
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
+from enpilot.wire import QualityFlag
 from ingest.rows import KIND_INT, KIND_NULL, KIND_REAL, Readings
 
 __all__ = ["Present", "compare", "others_there", "refresh_latest", "void"]
 
 _ROW: Final = row_type(place="int8", kind="int4", whole="int8", real="float8")
 _KEY: Final = row_type(series="int4", ts="timestamptz", batch="int8")
+_DERIVED: Final = int(QualityFlag.DERIVED)
 _INSTANT: Final = "timestamptz 'epoch' + {} * interval '1 microsecond'"
 
 
@@ -54,6 +56,7 @@ def compare(connection: psycopg.Connection[Any], rows: Readings) -> Present:
         " FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS u(s, t, place)"
         f" JOIN counted_reading r ON r.series_id = u.s AND r.ts = {_INSTANT.format('u.t')}"
         f" WHERE r.ts BETWEEN {_INSTANT.format('%s::bigint')} AND {_INSTANT.format('%s::bigint')}"
+        f" AND (r.quality & {_DERIVED}) = 0"  # an amount that ends here is no other register
         " ORDER BY u.place, r.batch DESC",  # the lowest batch wins
         (
             rows.series_id[chosen].tolist(), rows.ts_us[chosen].tolist(), chosen.tolist(),
@@ -96,18 +99,21 @@ def others_there(
     series_id: NDArray[np.int32],
     ts_us: NDArray[np.int64],
     batch: int,
+    *,
+    derived: bool,
 ) -> NDArray[np.void]:
     """Return series, ts and batch of every reading at some instants but those of ``batch``.
 
-    Also those that do not count now: whatever is brought back later must stay superseded.
+    Either of registers that were read, or of those ``derived`` from amounts. Also
+    those that do not count now: whatever is brought back later must stay superseded.
     """
     return copy_rows(
         connection,
         "SELECT r.series_id, r.ts, r.batch FROM unnest(%s::int[], %s::bigint[]) AS u(s, t)"
         f" JOIN reading r ON r.series_id = u.s AND r.ts = {_INSTANT.format('u.t')}"
         f" WHERE r.ts BETWEEN {_INSTANT.format('%s::bigint')} AND {_INSTANT.format('%s::bigint')}"
-        " AND r.batch <> %s",
-        (series_id.tolist(), ts_us.tolist(), int(ts_us.min()), int(ts_us.max()), batch),
+        f" AND r.batch <> %s AND ((r.quality & {_DERIVED}) <> 0) = %s",
+        (series_id.tolist(), ts_us.tolist(), int(ts_us.min()), int(ts_us.max()), batch, derived),
         _KEY,
     )
 

@@ -310,7 +310,9 @@ class _ReadingsImport:
         if self._supersede and len(differing) and not self._result.dry_run:
             replaced = found.take(differing)
             old.append(
-                others_there(self._connection, replaced.series_id, replaced.ts_us, batch)
+                others_there(
+                    self._connection, replaced.series_id, replaced.ts_us, batch, derived=False
+                )
             )  # fmt: skip
 
     def _derived_rows(
@@ -341,7 +343,7 @@ class _ReadingsImport:
         rows.append(plan.rows)
         if len(plan.void_us) and series_id is not None and not self._result.dry_run:
             ids = np.full(len(plan.void_us), series_id, np.int32)
-            old.append(others_there(self._connection, ids, plan.void_us, batch))
+            old.append(others_there(self._connection, ids, plan.void_us, batch, derived=True))
 
     def _say_differs(
         self, series: int, shown: list[str], count: int, *, all_replaced: bool | None = None

@@ -135,7 +135,8 @@ def test_a_person_s_correction_replaces_or_voids(works: str, tmp_path: Path) -> 
     with connect(works, "test", autocommit=True) as connection:
         connection.execute(
             "INSERT INTO reading_correction (kind, series_id, ts, batch, raw_int, origin, author,"
-            " reason, commit_no) SELECT 'replace', series_id, %s, NULL::bigint, 115, 'human', 'an', 'seen',"
+            " reason, commit_no) SELECT 'replace', series_id, %s, NULL::bigint, 115, 'human', 'an',"
+            " 'seen',"
             " 1 FROM series UNION ALL SELECT 'void', series_id, %s, NULL, NULL, 'human', 'an',"
             " 'frozen', 1 FROM series",
             (TIMES[1], TIMES[3]),
