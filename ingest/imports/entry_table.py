@@ -39,6 +39,7 @@ __all__ = ["EntryField", "EntryLine", "Span", "import_entries"]
 
 _LINES: Final = 20_000
 _UNIX: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_US: Final = dt.timedelta(microseconds=1)
 
 Span: TypeAlias = tuple[dt.datetime, dt.datetime]
 
@@ -145,8 +146,8 @@ def import_entries(
     result = ImportResult(named.stream, dry_run=dry_run, rows_read=len(entries), findings=findings)
     months = ChangedMonths(site.zone)
     spans = [_span_of(kind, e) for e in entries]
-    result.first = min((s[0] for s in spans), default=None)
-    result.last = max((s[1] for s in spans), default=None)
+    result.first = min(s[0] for s in spans).astimezone(site.zone)
+    result.last = max(s[1] for s in spans).astimezone(site.zone)
     if dry_run:
         with connection.transaction():
             planned = plan_entries(connection, kind, site.site_id, entries)
@@ -162,8 +163,7 @@ def import_entries(
     with connection.transaction():
         claim = ledger.Claim(
             stream_no, 1, named.digest, None, len(entries),
-            None if result.first is None else (result.first - _UNIX) // dt.timedelta.resolution,
-            None if result.last is None else (result.last - _UNIX) // dt.timedelta.resolution,
+            (result.first - _UNIX) // _US, (result.last - _UNIX) // _US,
         )  # fmt: skip
         if not ledger.claim(connection, [claim]).new:
             result.rows_present = len(entries)

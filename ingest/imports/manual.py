@@ -126,7 +126,8 @@ class _ManualImport:
         named = name_import(connection, self._table, self._mapping, supersede=self._supersede)
         result = ImportResult(
             named.stream, dry_run=dry_run, rows_read=len(self._read), findings=self._findings,
-            first=min(r.at for r in self._read), last=max(r.at for r in self._read),
+            first=min(r.at for r in self._read).astimezone(self._site.zone),
+            last=max(r.at for r in self._read).astimezone(self._site.zone),
         )  # fmt: skip
         if dry_run:
             with connection.transaction(force_rollback=True):

@@ -22,6 +22,7 @@ from ingest.imports.instants import format_mistake
 
 __all__ = [
     "EnergyMapping",
+    "EntryMapping",
     "EntryTime",
     "FileForm",
     "ImportMapping",

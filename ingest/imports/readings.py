@@ -210,8 +210,9 @@ class _ReadingsImport:
             raise ImportRefusedError(self._table.file, ["no line below the header"])
         self._result.series = [checks[s].summary() for s in sorted(checks)]
         if self._extents:
-            self._result.first = _instant(min(e.first_us for e in self._extents.values()))
-            self._result.last = _instant(max(e.last_us for e in self._extents.values()))
+            extents, zone = self._extents.values(), self._site.zone
+            self._result.first = _instant(min(e.first_us for e in extents)).astimezone(zone)
+            self._result.last = _instant(max(e.last_us for e in extents)).astimezone(zone)
         self._check_meanings()
 
     def _extend(self, part: SeriesPart) -> None:
