@@ -181,7 +181,7 @@ class _ManualImport:
             self._connection, self._site.site_id, self._site.points[series.point],
             series.quantity, series.channel,
         )  # fmt: skip
-        scale, whole_number = self._counts_per_unit(series_id, series, read.at)
+        scale, whole_number, modulus = self._counts_per_unit(series_id, series, read.at)
         counts = Fraction(read.level) * scale
         resolution = Fraction(1, 10**series.decimals) * scale
         anchor = None
@@ -195,7 +195,10 @@ class _ManualImport:
             before = self._previous.get(read.series)
             if before is None:
                 before = earlier_level(self._connection, series_id, read.at)
-            role = "evidence" if before is not None and counts < before else "reading"
+            fell = before is not None and counts < before
+            # Half a turn back is a register that has gone round, not one that was misread.
+            round_again = fell and modulus is not None and (before or 0) - counts > modulus / 2
+            role = "evidence" if fell and not round_again else "reading"
             if role == "reading":
                 self._previous[read.series] = counts
         entry = Entry(
@@ -210,18 +213,20 @@ class _ManualImport:
 
     def _counts_per_unit(
         self, series_id: int, series: ManualSeries, at: dt.datetime
-    ) -> tuple[Fraction, bool]:
-        """Return how many register counts one unit of the display is, and if counts are whole."""
+    ) -> tuple[Fraction, bool, Fraction | None]:
+        """Return register counts per unit of the display, if they are whole, and the modulus."""
         row = self._connection.execute(
-            "SELECT register_scale, unit, raw_type FROM series_epoch WHERE series_id = %s"
+            "SELECT register_scale, unit, raw_type, modulus FROM series_epoch WHERE series_id = %s"
             " AND superseded_commit_no IS NULL AND valid_from <= %s"
             " AND (valid_to IS NULL OR %s < valid_to)",
             (series_id, at, at),
         ).fetchone()
         if row is None:
-            return Fraction(10**series.decimals), True
+            own = None if series.modulus is None else Fraction(series.modulus)
+            return Fraction(10**series.decimals), True, own
         ratio = unit_ratio(series.quantity, series.unit) / unit_ratio(series.quantity, row[1])
-        return ratio / Fraction(row[0]), "int" in row[2]
+        modulus = None if row[3] is None else Fraction(row[3])
+        return ratio / Fraction(row[0]), "int" in row[2], modulus
 
     def _say(self, judged: _Judged) -> None:
         series = self._mapping.series[self._read_of(judged).series]

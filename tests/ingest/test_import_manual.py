@@ -125,6 +125,15 @@ def test_a_register_below_the_one_before_is_evidence_and_makes_no_reset(
     assert roles == [("reading",), ("evidence",), ("reading",)]
 
 
+def test_a_register_that_has_gone_round_is_a_reading(works: str, tmp_path: Path) -> None:
+    bring(
+        works, tmp_path, "总表,2026-01-31 17:00,999999.0,5,张,", "总表,2026-02-28 17:00,100.0,5,张,"
+    )
+    compute(works)
+    assert rows(works, "SELECT sum(advance_micro) FROM interval_advance") == [(1_010_000_000,)]
+    assert rows(works, "SELECT code, severity FROM finding") == [("rollover", "note")]
+
+
 def test_superseding_and_retracting_what_was_read(works: str, tmp_path: Path) -> None:
     lines = ["总表,2026-01-31 17:00,1000.0,5,张,", "总表,2026-02-28 17:00,1100.5,5,张,"]
     bring(works, tmp_path, *lines)
