@@ -17,13 +17,17 @@ from enpilot.settings import load_settings
 __all__ = ["app"]
 
 app = cyclopts.App(name="edge", help="Read meters over Modbus and publish what they say.")
-app.command("edge_agent.check_cli:check", name="check")
-app.command("edge_agent.outbox_cli:app", name="outbox")
-app.command("edge_agent.diagnosis:diagnose", name="diagnose")
-app.command("edge_agent.simulator.cli:app", name="simulate")
-app.command("edge_agent.inspect_cli:profiles", name="profiles")
-app.command("edge_agent.inspect_cli:probe", name="probe")
-app.command("edge_agent.commissioning.cli:commission", name="commission")
+# Said here too, since a list of commands must not load what they need.
+for _target, _name, _help in (
+    ("check_cli:check", "check", "Check a plant file, show each agent's plan and load."),
+    ("outbox_cli:app", "outbox", "Look into an agent's outbox; its agent may be running."),
+    ("diagnosis:diagnose", "diagnose", "Collect what helps to find a fault, without secrets."),
+    ("simulator.cli:app", "simulate", "Simulated meters, with faults on a script."),
+    ("inspect_cli:profiles", "profiles", "List the meter profiles, or show one."),
+    ("inspect_cli:probe", "probe", "Read registers and show what they may mean."),
+    ("commissioning.cli:commission", "commission", "Take a wired point to its record."),
+):
+    app.command(f"edge_agent.{_target}", name=_name, help=_help)
 
 
 @app.command

@@ -6,9 +6,10 @@ the shared language (the names below are strings, resolved by cyclopts).
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import cyclopts
 
@@ -22,17 +23,34 @@ app = cyclopts.App(
     version=__version__,
     help="Energy per unit of output, from the meter to the verdict. 单位产品能耗:从电表到结论。",
 )
-app.command("edge_agent.cli:app", name="edge")
-app.command("enpilot.database.cli:app", name="db")
-app.command("ingest.cli:app", name="ingest")
-app.command("ingest.imports.cli:app", name="import")
-app.command("analytics.cli:app", name="analyze")
-app.command("analytics.alerts.cli:app", name="alerts")
-app.command("dashboards.portal.cli:app", name="portal")
-app.command("dashboards.grafana.cli:app", name="grafana")
-app.command("enpilot.demo.cli:app", name="demo")
+# Said here too, since a list of commands must not load the rooms; a test keeps both the same.
+_COMMANDS: Final = (
+    ("edge_agent.cli:app", "edge", "Read meters over Modbus and publish what they say."),
+    ("enpilot.database.cli:app", "db", "The database: schema and abilities."),
+    ("ingest.cli:app", "ingest", "MQTT to database, exactly once."),
+    (
+        "ingest.imports.cli:app",
+        "import",
+        "Files into the database; the same file twice is once.",
+    ),
+    ("analytics.cli:app", "analyze", "Readings to energy, EnPIs and verdicts."),
+    ("analytics.alerts.cli:app", "alerts", "Threshold rules and their messages."),
+    ("dashboards.portal.cli:app", "portal", "Pages for the plant: overview and performance."),
+    ("dashboards.grafana.cli:app", "grafana", "Grafana boards as code."),
+    (
+        "enpilot.demo.cli:app",
+        "demo",
+        "Two plants from real data; every service runs on this machine. 用真实数据演示两家工厂。",
+    ),
+)
+for _target, _name, _help in _COMMANDS:
+    app.command(_target, name=_name, help=_help)
 bench = cyclopts.App(name="bench", help="Measure what an installation can do. 测量本机能力。")
-bench.command("edge_agent.bench.cli:app", name="edge")
+bench.command(
+    "edge_agent.bench.cli:app",
+    name="edge",
+    help="Measure the edge agent, and plain loops beside it.",
+)
 app.command(bench)
 
 
@@ -50,6 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except cyclopts.CycloptsError as error:
         _end(2, f"{_usage(error)} See: enpilot --help")
+    except BrokenPipeError:
+        # Whoever read us, such as `head`, has seen enough; nothing more may be flushed there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except ConfigurationError as error:
         _end(2, str(error))
     except EnpilotError as error:

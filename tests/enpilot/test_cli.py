@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from enpilot import __version__
-from enpilot.cli import main
+from enpilot.cli import _COMMANDS, main
 from enpilot.demo.history import DemoFiles
 from tests.services.clock import a_day_in
 
@@ -143,6 +144,22 @@ def test_version_and_help_end_well() -> None:
     assert "单位产品能耗" in shown.stdout
 
 
+def test_the_list_of_commands_says_what_the_rooms_say() -> None:
+    for target, name, words in _COMMANDS:
+        module, _, attribute = target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert (command.name, command.help) == ((name,), words)
+
+
+def test_a_reader_who_has_seen_enough_gets_no_traceback() -> None:
+    command = [sys.executable, "-m", "enpilot", "edge", "profiles"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_checking_a_plant_imports_nothing_that_a_server_needs(tmp_path: Path) -> None:
     files = DemoFiles.lay_out(tmp_path, a_day_in(2026), 15_020)
     program = (
@@ -168,7 +185,7 @@ def test_a_lean_install_says_what_a_server_command_needs() -> None:
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Lean())\n"
         "sys.argv = ['enpilot', *sys.argv[1:]]\n"
-        "from enpilot.cli import main\n"
+        "from enpilot.cli import _COMMANDS, main\n"
         "main()"
     )
     for command, code in (
