@@ -101,7 +101,7 @@ def _corrected(
         connection,
         "SELECT ts, coalesce(batch, -1), kind = 'void', coalesce(raw_int, 0),"
         " coalesce(raw_real, 0) FROM reading_correction WHERE series_id = %s AND ts >= %s"
-        " AND ts <= %s AND superseded_commit_no IS NULL ORDER BY commit_no, correction_id",
+        " AND ts <= %s AND superseded_commit_no IS NULL ORDER BY commit_no, reading_correction_id",
         (series_id, since, until),
         _CORRECTION,
     )

@@ -20,7 +20,7 @@ CREATE INDEX import_run_site ON import_run (site_id);
 -- A reading that does not count (void) or counts with another number (replace). The reading stays;
 -- revoking the correction brings it back. `batch` NULL means the readings of all batches there.
 CREATE TABLE reading_correction (
-    correction_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    reading_correction_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('void', 'replace')),
     series_id integer NOT NULL REFERENCES series,
     ts timestamptz NOT NULL,
