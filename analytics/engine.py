@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psycopg
 
-from analytics.figures import Span, write_energy_figures, write_enpi_figures
+from analytics.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.intervals import recompute_point
 from analytics.site_calendar import local_date
 from analytics.site_facts import SiteFacts, load_site_facts
@@ -110,6 +110,7 @@ def _recompute_site(connection: psycopg.Connection[Any], site_id: int, version: 
         facts = load_site_facts(connection, site_id)
         through = _data_through(connection, site_id)
         if through is None:
+            forget_figures(connection, site_id)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],

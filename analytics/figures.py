@@ -20,6 +20,7 @@ from analytics.site_calendar import (
     days_of,
     local_date,
     midnight,
+    month_start,
     months_of,
     years_to_date_of,
 )
@@ -27,7 +28,7 @@ from analytics.site_facts import Counter, Enpi, SiteFacts
 from analytics.targets import Status, WithheldCode
 from enpilot.quantities import QUANTITIES
 
-__all__ = ["Span", "write_energy_figures", "write_enpi_figures"]
+__all__ = ["Span", "forget_figures", "write_energy_figures", "write_enpi_figures"]
 
 _GRID: Final = dt.timedelta(minutes=15)
 
@@ -77,6 +78,12 @@ def write_energy_figures(
     connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
 ) -> int:
     """Write what each counter did on the days and in the months of a span; return the rows."""
+    # What was retracted leaves no figure behind: of a span only what is computed anew remains.
+    connection.execute(
+        "DELETE FROM energy_period WHERE site_id = %s AND period_from < %s"
+        " AND period_from >= CASE period_kind WHEN 'day' THEN %s::date ELSE %s::date END",
+        (facts.site_id, span.until, span.since, month_start(span.since)),
+    )
     today = local_date(span.data_through, facts.zone)
     until = min(span.until, today + dt.timedelta(days=1))
     if span.since >= until:
@@ -109,6 +116,12 @@ def write_energy_figures(
             rows,
         )
     return len(rows)
+
+
+def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
+    """Delete every figure of a site that has no data any more."""
+    connection.execute("DELETE FROM energy_period WHERE site_id = %s", (site_id,))
+    connection.execute("DELETE FROM enpi_period WHERE site_id = %s", (site_id,))
 
 
 def _energy_row(
@@ -145,6 +158,11 @@ def _write_enpi(
     connection: psycopg.Connection[Any], facts: SiteFacts, enpi: Enpi, span: Span, version: int
 ) -> int:
     first = _first_day(facts, enpi, connection)
+    connection.execute(
+        "DELETE FROM enpi_period WHERE enpi_id = %(e)s"
+        " AND (period_to > %(until)s OR period_to <= coalesce(%(first)s, 'infinity'::date))",
+        {"e": enpi.enpi_id, "until": span.complete_until, "first": first},
+    )
     if first is None or first >= span.complete_until:
         return 0
     touched = list(_touched(facts, enpi, span, first))

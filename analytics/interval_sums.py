@@ -70,8 +70,8 @@ class _EpochScale:
 class SeriesIntervals:
     """Interval rows of one series in order of time, with its gaps, its epochs and its extent.
 
-    ``first_us`` and ``last_us`` are the series' first and last good reading [us]: a window beyond
-    them is not bracketed.
+    ``first_us`` and ``last_us`` are the series' first and last good reading that counts [us]: a
+    window beyond them is not bracketed.
     """
 
     start_us: NDArray[np.int64]
@@ -101,7 +101,7 @@ class SeriesIntervals:
         return WindowSum(
             amount,
             _share(abs(float(estimated)), abs(float(amount))),
-            self._coverage(low, high, float(abs(amount))),
+            self._coverage(low, high, float(abs(amount)), self._unknown_us(a, b, low, high)),
             min(1.0, float(self.measured_s[a:b].sum()) / seconds),
             *self._reported(a, b, seconds),
             bool(self.simulated[a:b].any()),
@@ -111,9 +111,22 @@ class SeriesIntervals:
         """Whether a window touches the time between the first and the last reading."""
         return microseconds(since) < self.last_us and microseconds(until) > self.first_us
 
-    def _coverage(self, low: int, high: int, amount: float) -> float:
+    def _unknown_us(self, a: int, b: int, low: int, high: int) -> int:
+        """Return the time between first and last reading of which no register tells [us].
+
+        An amount per interval that is missing leaves such a hole, and so do numbers without a
+        meaning: their intervals have no row, while a gap between two registers has rows.
+        """
+        first = max(low, self.first_us // GRID_US * GRID_US)
+        last = min(high, -(-self.last_us // GRID_US) * GRID_US)
+        starts = self.start_us[a:b]
+        known = len(np.unique(starts[(starts >= first) & (starts < last)]))
+        return max(0, last - first - known * GRID_US)
+
+    def _coverage(self, low: int, high: int, amount: float, unknown_us: int) -> float:
         """Return the bracketed share: only a gap that straddles an end of the window is a guess."""
-        bracketed = (min(high, self.last_us) - max(low, self.first_us)) / (high - low)
+        known_us = min(high, self.last_us) - max(low, self.first_us) - unknown_us
+        bracketed = known_us / (high - low)
         if bracketed <= 0:
             return 0.0
         guessed = 0.0
@@ -166,8 +179,8 @@ def load_intervals(
         for order in ("ASC", "DESC")
     )
     extent = connection.execute(
-        f"SELECT least({first.format('reading')}, {first.format('kept_reading')}),"
-        f" greatest({last.format('reading')}, {last.format('kept_reading')})",
+        f"SELECT least({first.format('counted_reading')}, {first.format('counted_kept_reading')}),"
+        f" greatest({last.format('counted_reading')}, {last.format('counted_kept_reading')})",
         {"s": series_id},
     ).fetchone()
     if extent is None or extent[0] is None:

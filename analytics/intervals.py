@@ -28,6 +28,7 @@ from analytics.counter import (
 )
 from analytics.counter_decisions import REFRESH_US
 from analytics.counter_levels import MICRO, collapse_readings, to_level_micro
+from analytics.counter_runs import join_accounts
 from analytics.errors import LevelRangeError
 from analytics.readings import SeriesReadings, instant, load_readings, microseconds
 from analytics.spans import merge_spans
@@ -139,14 +140,11 @@ def _recompute_series(
     version: int,
 ) -> Touched | None:
     epochs = _epochs(connection, series.series_id)
-    if not epochs:
-        return None
     low, high = _widened(connection, series.series_id, since, until)
     window = (
         microseconds(low) // _GRID_US * _GRID_US,
         -(-microseconds(high) // _GRID_US) * _GRID_US,
     )
-    readings = _readings_for(connection, series.series_id, window, epochs)
     connection.execute(
         "DELETE FROM interval_advance WHERE series_id = %s AND ts >= %s AND ts < %s",
         (series.series_id, instant(window[0]), instant(window[1])),
@@ -155,6 +153,10 @@ def _recompute_series(
         "DELETE FROM gap WHERE series_id = %s AND to_ts > %s AND from_ts < %s",
         (series.series_id, instant(window[0]), instant(window[1])),
     )
+    if not epochs:  # a gauge, or numbers that mean nothing any more
+        _write_findings(connection, series, [], window, version)
+        return Touched(series.site_id, instant(window[0]), instant(window[1]), 0)
+    readings = _readings_for(connection, series.series_id, window, epochs)
     simulated = _simulated(connection, readings.batch)
     replacements = _replacements(connection, series)
     found: list[tuple[_Epoch, Finding]] = []
@@ -245,6 +247,24 @@ def _intersection(window: tuple[int, int], epoch: _Epoch) -> tuple[int, int] | N
 
 
 def _account(
+    readings: SeriesReadings,
+    epoch: _Epoch,
+    window: tuple[int, int],
+    replacements: tuple[Replacement, ...] | list[Replacement],
+) -> Account | None:
+    """Account a part of an epoch; where a register begins anew, each side by itself."""
+    edges = np.flatnonzero(readings.begins[1:]) + 1
+    parts = [
+        done
+        for a, b in itertools.pairwise([0, *edges.tolist(), len(readings)])
+        if b - a > (1 if len(edges) else 0)  # one reading alone measures nothing
+        and (done := _account_run(readings.take(slice(a, b)), epoch, window, replacements))
+        is not None
+    ]
+    return join_accounts(parts) if parts else None
+
+
+def _account_run(
     readings: SeriesReadings,
     epoch: _Epoch,
     window: tuple[int, int],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,23 +13,39 @@ from numpy.typing import NDArray
 from enpilot.archive import overlaps_dropped, rows_with_archive
 from enpilot.archive.rows import instant, microseconds
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
+from enpilot.wire import QualityFlag
 
 __all__ = ["SeriesReadings", "instant", "load_readings", "microseconds"]
 
-_ROW: Final = row_type(ts="timestamptz", whole="int8", real="float8", late="int2", batch="int8")
+_ROW: Final = row_type(
+    ts="timestamptz", whole="int8", real="float8", late="int2", quality="int2", batch="int8"
+)
+_CORRECTION: Final = row_type(
+    ts="timestamptz", batch="int8", void="bool", whole="int8", real="float8"
+)
+_ALL_BATCHES: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesReadings:
     """Good readings of one series in order of time, then batch; all of shape (n,).
 
-    ``time_us`` is the read instant, ``ts + late_ms`` [µs since 1970, UTC].
+    ``time_us`` is the read instant, ``ts + late_ms`` [µs since 1970, UTC]. Where ``begins`` is set
+    nothing is known of the advance since the reading before.
     """
 
     time_us: NDArray[np.int64]
     whole: NDArray[np.int64]
     real: NDArray[np.float64]
     batch: NDArray[np.int64]
+    begins: NDArray[np.bool_]
+
+    def take(self, index: NDArray[np.intp] | slice) -> SeriesReadings:
+        """Return the readings of ``index``."""
+        return SeriesReadings(
+            self.time_us[index], self.whole[index], self.real[index], self.batch[index],
+            self.begins[index],
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -38,7 +54,7 @@ class SeriesReadings:
 def load_readings(
     connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
 ) -> SeriesReadings:
-    """Return the good readings in [since, until] that no retraction took out.
+    """Return the good readings in [since, until] that count, with what corrections made of them.
 
     Raises
     ------
@@ -50,14 +66,72 @@ def load_readings(
     kept = np.ones(len(rows), np.bool_)
     for low, high in connection.execute("SELECT from_batch, to_batch FROM retracted_batch"):
         kept &= (batch < low) | (batch > high)
-    rows, batch = rows[kept], batch[kept]
-    time_us = rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US
-    return SeriesReadings(
-        time_us + rows["late"].astype(np.int64) * 1000,
-        rows["whole"].astype(np.int64),
-        rows["real"].astype(np.float64),
+    ts = rows["ts"].astype(np.int64)
+    whole, real = rows["whole"].astype(np.int64), rows["real"].astype(np.float64)
+    kept &= _corrected(connection, series_id, since, until, ts, batch, whole, real)
+    readings = SeriesReadings(
+        ts + POSTGRES_EPOCH_US + rows["late"].astype(np.int64) * 1000,
+        whole,
+        real,
         batch,
+        _begins(rows["quality"].astype(np.int64)),
+    ).take(np.flatnonzero(kept))
+    return _in_segments(readings, rows["quality"].astype(np.int64)[kept])
+
+
+def _corrected(
+    connection: psycopg.Connection[Any],
+    series_id: int,
+    since: dt.datetime,
+    until: dt.datetime,
+    ts: NDArray[np.int64],
+    batch: NDArray[np.int64],
+    whole: NDArray[np.int64],
+    real: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Replace numbers in place; return which readings no correction voids."""
+    kept = np.ones(len(ts), np.bool_)
+    corrections = copy_rows(
+        connection,
+        "SELECT ts, coalesce(batch, -1), kind = 'void', coalesce(raw_int, 0),"
+        " coalesce(raw_real, 0) FROM reading_correction WHERE series_id = %s AND ts >= %s"
+        " AND ts <= %s AND superseded_commit_no IS NULL ORDER BY commit_no, reading_correction_id",
+        (series_id, since, until),
+        _CORRECTION,
     )
+    if not len(corrections) or not len(ts):
+        return kept
+    of, void = corrections["batch"].astype(np.int64), corrections["void"]
+    at = corrections["ts"].astype(np.int64)
+    first = np.searchsorted(ts, at, "left")
+    for place in range(int((np.searchsorted(ts, at, "right") - first).max(initial=0))):
+        # Several readings may share an instant: look at the first of each, then at the second, ...
+        row = np.minimum(first + place, len(ts) - 1)
+        hit = (ts[row] == at) & ((of == _ALL_BATCHES) | (of == batch[row]))
+        kept[row[hit & void]] = False
+        whole[row[hit & ~void]] = corrections["whole"][hit & ~void]
+        real[row[hit & ~void]] = corrections["real"][hit & ~void]
+    return kept
+
+
+def _begins(quality: NDArray[np.int64]) -> NDArray[np.bool_]:
+    begins: NDArray[np.bool_] = (quality & QualityFlag.BEGINS) != 0
+    return begins
+
+
+def _in_segments(readings: SeriesReadings, quality: NDArray[np.int64]) -> SeriesReadings:
+    """Break where a register made of amounts and one that was read follow each other.
+
+    At one instant the end of a run of amounts comes first, the beginning of the next last.
+    """
+    derived = (quality & QualityFlag.DERIVED) != 0
+    if not derived.any():
+        return readings
+    rank = np.where(derived, np.where(readings.begins, 2, 0), 1)
+    order = np.lexsort((readings.batch, rank, readings.time_us))
+    derived, readings = derived[order], readings.take(order)
+    changes = np.append(False, derived[1:] != derived[:-1])
+    return replace(readings, begins=readings.begins | changes)
 
 
 def _stored(
@@ -66,7 +140,7 @@ def _stored(
     """Return the good rows of [since, until], from the archive too where some were dropped (D9)."""
     rows = copy_rows(
         connection,
-        "SELECT ts, coalesce(raw_int, 0), coalesce(raw_real, 0), late_ms, batch"
+        "SELECT ts, coalesce(raw_int, 0), coalesce(raw_real, 0), late_ms, quality, batch"
         " FROM reading WHERE series_id = %s AND ts >= %s AND ts <= %s AND quality & 255 = 0"
         " ORDER BY ts, batch",
         (series_id, since, until),
@@ -81,6 +155,6 @@ def _stored(
     rows = np.empty(len(found), _ROW)
     rows["ts"] = found["ts_us"] - POSTGRES_EPOCH_US
     for name, column in (("whole", "raw_int"), ("real", "raw_real"), ("late", "late_ms"),
-                         ("batch", "batch")):  # fmt: skip
+                         ("quality", "quality"), ("batch", "batch")):  # fmt: skip
         rows[name] = found[column]
     return rows

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from analytics.errors import FactorError
+from analytics.errors import FactorError, FactorUnitError
 from analytics.interval_sums import SeriesIntervals
 from analytics.standard_coal import FactorSet
 from analytics.targets import WithheldCode
+from enpilot.fuel_stock import StockPeriod, overlap_share, stock_periods
+from enpilot.quantities import QUANTITIES, energy_quantity
 
 __all__ = [
     "EnergyTotal",
@@ -25,25 +27,13 @@ __all__ = [
     "MeteredPoint",
     "Scheme",
     "covered_share",
-    "energy_quantity",
     "total",
 ]
 
 _INFLOWS: Final = frozenset({"opening", "purchase", "own_production", "transfer_in"})
 # A loss was consumed; what left the works or entered a product was not.
 _OUTFLOWS: Final = frozenset({"closing", "transfer_out", "sale", "non_industrial"})
-_QUANTITIES: Final = {
-    "electricity": "active_energy", "heat": "heat", "steam": "mass", "natural_gas": "volume",
-    "coke_oven_gas": "volume", "blast_furnace_gas": "volume", "biogas": "volume",
-    "fresh_water": "volume", "soft_water": "volume", "deaerated_water": "volume",
-    "compressed_air": "volume", "oxygen": "volume", "nitrogen": "volume", "hydrogen": "volume",
-    "product": "pieces",
-}  # fmt: skip
-
-
-def energy_quantity(medium: str) -> str:
-    """Return the quantity in which a medium's consumption is metered; fuels go by mass."""
-    return _QUANTITIES.get(medium, "mass")
+_KJ_PER_KGCE: Final = Fraction("29307.6")  # GB/T 2589
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +75,7 @@ class LedgerEntry:
     since: dt.datetime
     until: dt.datetime
     synthetic: bool
+    calorific_value_kj_per_kg: Fraction | None = None  # measured, net, as received
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +152,10 @@ def total(
             )
         for medium in sorted(scheme.media - {p.medium for p in counted}):
             entries = [e for e in ledger if e.medium == medium]
-            part = _from_ledger(scheme, medium, entries, since, until)
+            part = _from_ledger(scheme, entries, since, until)
             if part is not None:
                 parts.append(part)
-                synthetic |= any(e.synthetic for e in entries if _overlap(e, since, until) > 0)
+                synthetic |= any(e.synthetic for e in entries if overlap_share(e, since, until) > 0)
     except FactorError:
         return _withheld(WithheldCode.FACTOR_MISSING)
     if not parts:
@@ -191,38 +182,79 @@ def _counts(scheme: Scheme, point: MeteredPoint, since: dt.datetime, until: dt.d
 
 def _conversion(scheme: Scheme, medium: str, unit: str, at: dt.datetime) -> tuple[Fraction, bool]:
     if scheme.factors is None:
-        return Fraction(1), True
+        return _in_unit(medium, unit, scheme.energy_unit), True
     factor = scheme.factors.factor(medium, unit, at)
-    return factor.value, factor.verified
+    return factor.value * _in_unit(medium, unit, factor.per_unit), factor.verified
+
+
+def _in_unit(medium: str, unit: str, other: str) -> Fraction:
+    """Return how many of another unit are in one; a unit that is not the medium's counts as is."""
+    if unit == other:
+        return Fraction(1)
+    units = QUANTITIES[energy_quantity(medium)].units
+    if unit not in units or other not in units:
+        raise FactorUnitError(f"{medium} is not measured in {unit}, or not in {other}")
+    return units[unit] / units[other]
+
+
+def _entry_conversion(scheme: Scheme, entry: LedgerEntry, at: dt.datetime) -> tuple[Fraction, bool]:
+    """Convert by the measured calorific value where there is one, else by the table's."""
+    calorific = entry.calorific_value_kj_per_kg
+    if calorific is None or scheme.factors is None or scheme.energy_unit != "kgce":
+        return _conversion(scheme, entry.medium, entry.unit, at)
+    return calorific * _in_unit(entry.medium, entry.unit, "kg") / _KJ_PER_KGCE, True
 
 
 def _from_ledger(
     scheme: Scheme,
-    medium: str,
     entries: Sequence[LedgerEntry],
     since: dt.datetime,
     until: dt.datetime,
 ) -> _Part | None:
-    """Book an entry by the share of its span in the window; what straddles an end is a guess."""
-    quantity = guessed = Fraction(0)
-    spans: list[tuple[dt.datetime, dt.datetime]] = []
-    verified = True
-    for entry in entries:
-        share = _overlap(entry, since, until)
-        sign = _sign(scheme, entry.kind)
-        if share <= 0 or sign == 0:
-            continue
-        factor, sure = _conversion(scheme, medium, entry.unit, max(since, entry.since))
-        amount = sign * entry.quantity * share * factor
-        quantity += amount
-        verified &= sure
-        guessed += abs(amount) if share < 1 else 0
-        spans.append((max(since, entry.since), min(until, entry.until)))
-    if not spans:
+    """Book what stock-takes bracket as a whole, and a movement without stock by its own span.
+
+    Of a span across an end of the window its share of the time is booked, which is a guess.
+    """
+    periods, loose = stock_periods(entries)
+    booked = _Booked(since, until)
+    for period in (*periods, *loose):
+        booked.add(scheme, period)
+    if not booked.spans:
         return None
-    guessed_share = float(min(Fraction(1), guessed / abs(quantity))) if quantity else 0.0
-    covered = covered_share(spans, since, until)
-    return _Part(quantity, guessed_share, covered * (1.0 - guessed_share), verified, None)
+    guessed_share = (
+        float(min(Fraction(1), booked.guessed / abs(booked.energy))) if booked.energy else 0.0
+    )
+    covered = covered_share(booked.spans, since, until)
+    return _Part(
+        booked.energy, guessed_share, covered * (1.0 - guessed_share), booked.verified, None
+    )
+
+
+class _Booked:
+    """Sum of what a window holds of some spans."""
+
+    def __init__(self, since: dt.datetime, until: dt.datetime) -> None:
+        self._since, self._until = since, until
+        self.energy = self.guessed = Fraction(0)
+        self.spans: list[tuple[dt.datetime, dt.datetime]] = []
+        self.verified = True
+
+    def add(self, scheme: Scheme, period: StockPeriod[LedgerEntry]) -> None:
+        """Add the share that the window has of a period."""
+        low, high = max(self._since, period.since), min(self._until, period.until)
+        counted = [(part, sign) for part in period.parts if (sign := _sign(scheme, part.kind))]
+        if low >= high or not counted:
+            return
+        amount = Fraction(0)
+        for part, sign in counted:
+            factor, sure = _entry_conversion(scheme, part.entry, max(low, part.entry.since))
+            amount += sign * part.entry.quantity * part.share * factor
+            self.verified &= sure
+        step = dt.timedelta(microseconds=1)
+        share = Fraction((high - low) // step, (period.until - period.since) // step)
+        self.energy += amount * share
+        self.guessed += abs(amount * share) if share < 1 else 0
+        self.spans.append((low, high))
 
 
 def _sign(scheme: Scheme, kind: str) -> int:
@@ -231,12 +263,6 @@ def _sign(scheme: Scheme, kind: str) -> int:
     if kind in _OUTFLOWS or (kind == "feedstock" and scheme.feedstock_deducted):
         return -1
     return 0
-
-
-def _overlap(entry: LedgerEntry, since: dt.datetime, until: dt.datetime) -> Fraction:
-    inside = min(until, entry.until) - max(since, entry.since)
-    step = dt.timedelta(microseconds=1)
-    return max(Fraction(0), Fraction(inside // step, (entry.until - entry.since) // step))
 
 
 def covered_share(

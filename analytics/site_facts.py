@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from analytics.product_output import OutputEntry, load_output
-from analytics.scheme_energy import LedgerEntry, MeteredPoint, Scheme, energy_quantity
+from analytics.scheme_energy import LedgerEntry, MeteredPoint, Scheme
 from analytics.standard_coal import load_factors
-from enpilot.quantities import QUANTITIES
+from enpilot.quantities import QUANTITIES, energy_quantity
 
 __all__ = ["Counter", "Enpi", "SiteFacts", "Target", "load_site_facts"]
 
@@ -148,13 +148,17 @@ def _class_share(accuracy_class: str | None) -> float | None:
 
 def _ledger(connection: psycopg.Connection[Any], site_id: int) -> list[LedgerEntry]:
     return [
-        LedgerEntry(medium, kind, Fraction(quantity), unit, since, until, synthetic)
-        for medium, kind, quantity, unit, since, until, synthetic in connection.execute(
-            "SELECT medium, kind, quantity, unit, from_ts, to_ts, synthetic FROM energy_ledger"
+        LedgerEntry(
+            medium, kind, Fraction(quantity), unit, since, until, synthetic,
+            None if calorific is None else Fraction(calorific),
+        )
+        for medium, kind, quantity, unit, since, until, synthetic, calorific in connection.execute(
+            "SELECT medium, kind, quantity, unit, from_ts, to_ts, synthetic,"
+            " calorific_value_kj_per_kg FROM energy_ledger"
             " WHERE site_id = %s AND superseded_commit_no IS NULL ORDER BY from_ts",
             (site_id,),
         )
-    ]
+    ]  # fmt: skip
 
 
 def _enpis(connection: psycopg.Connection[Any], site_id: int) -> list[Enpi]:

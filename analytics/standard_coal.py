@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from analytics.errors import FactorUnitError, MissingFactorError
+from enpilot.quantities import QUANTITIES, energy_quantity
 
 __all__ = ["Factor", "FactorSet", "load_factors"]
 
@@ -42,14 +43,16 @@ class FactorSet:
     factors: Sequence[Factor]
 
     def factor(self, medium: str, unit: str, at: dt.datetime) -> Factor:
-        """Return the factor for one unit of a medium at an instant.
+        """Return the factor for an amount in some unit of a medium at an instant.
+
+        One per that very unit is preferred to one per another unit of the same quantity.
 
         Raises
         ------
         MissingFactorError
             If none holds then; the message names the key to add.
         FactorUnitError
-            If there is one per another unit only.
+            If there is one per a unit of another quantity only.
         """
         basis = self.electricity_basis if medium == "electricity" else "physical"
         valid = [
@@ -60,8 +63,12 @@ class FactorSet:
             and f.valid_from <= at
             and (f.valid_to is None or at < f.valid_to)
         ]
+        units = QUANTITIES[energy_quantity(medium)].units
         for f in valid:
             if f.per_unit == unit:
+                return f
+        for f in valid:
+            if f.per_unit in units and unit in units:
                 return f
         if valid:
             raise FactorUnitError(

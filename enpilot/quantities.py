@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
-__all__ = ["ENERGY_UNITS", "MEDIA", "QUANTITIES", "Quantity", "UnitError", "convert", "unit_ratio"]
+__all__ = [
+    "ENERGY_UNITS",
+    "MEDIA",
+    "QUANTITIES",
+    "Quantity",
+    "UnitError",
+    "convert",
+    "energy_quantity",
+    "unit_ratio",
+]
 
 
 class UnitError(ValueError):
@@ -103,6 +112,20 @@ MEDIA: frozenset[str] = frozenset(
         "deaerated_water", "compressed_air", "oxygen", "nitrogen", "product",
     }
 )  # fmt: skip
+
+
+_METERED_AS = {
+    "electricity": "active_energy", "heat": "heat", "steam": "mass", "natural_gas": "volume",
+    "coke_oven_gas": "volume", "blast_furnace_gas": "volume", "biogas": "volume",
+    "fresh_water": "volume", "soft_water": "volume", "deaerated_water": "volume",
+    "compressed_air": "volume", "oxygen": "volume", "nitrogen": "volume", "hydrogen": "volume",
+    "product": "pieces",
+}  # fmt: skip
+
+
+def energy_quantity(medium: str) -> str:
+    """Return the quantity in which a medium's consumption is metered; fuels go by mass."""
+    return _METERED_AS.get(medium, "mass")
 
 
 def unit_ratio(quantity: str, unit: str) -> Fraction:

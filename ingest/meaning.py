@@ -46,7 +46,7 @@ class Meaning:
 
     series_id: int
     declaration: SeriesDeclaration
-    period_s: int
+    period_s: int | None  # None: there is no schedule
     origin: Literal["birth", "import"]
     source: bytes | None  # SHA-256 of the birth
     author: str

@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import psycopg
 
 from enpilot.archive.location import archive_folder
@@ -15,6 +16,13 @@ from enpilot.archive.rows import Rows, instant, microseconds, series_rows, union
 
 __all__ = ["overlaps_dropped", "reading_after", "reading_before", "rows_with_archive"]
 
+# By the index, also where nothing is known of a table's statistics.
+_LAST_BEFORE: Final = (
+    "(SELECT ts FROM {} WHERE series_id = %(s)s AND ts < %(at)s ORDER BY ts DESC LIMIT 1)"
+)
+_FIRST_FROM: Final = (
+    "(SELECT ts FROM {} WHERE series_id = %(s)s AND ts >= %(at)s ORDER BY ts LIMIT 1)"
+)
 _FIRST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 _LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -69,10 +77,13 @@ def rows_with_archive(
 def reading_before(
     connection: psycopg.Connection[Any], series_id: int, at: dt.datetime
 ) -> dt.datetime | None:
-    """Return the ``ts`` of the last reading before an instant; errors as `rows_with_archive`."""
+    """Return the ``ts`` of the last reading before an instant that counts.
+
+    Errors as `rows_with_archive`.
+    """
     row = connection.execute(
-        "SELECT greatest((SELECT max(ts) FROM reading WHERE series_id = %(s)s AND ts < %(at)s),"
-        " (SELECT max(ts) FROM kept_reading WHERE series_id = %(s)s AND ts < %(at)s))",
+        f"SELECT greatest({_LAST_BEFORE.format('counted_reading')},"
+        f" {_LAST_BEFORE.format('counted_kept_reading')})",
         {"s": series_id, "at": at},
     ).fetchone()
     assert row is not None  # a scalar always makes a row
@@ -83,6 +94,7 @@ def reading_before(
             if found is not None and file.last_ts <= found:
                 continue
             rows = read_series(path, series_id, microseconds(since), microseconds(at))
+            rows = _counted(connection, series_id, rows)
             if len(rows):
                 last = instant(int(rows["ts_us"].max()))
                 found = last if found is None else max(found, last)
@@ -92,10 +104,10 @@ def reading_before(
 def reading_after(
     connection: psycopg.Connection[Any], series_id: int, at: dt.datetime
 ) -> dt.datetime | None:
-    """Return the ``ts`` of the first reading at or after an instant; errors likewise."""
+    """Return the ``ts`` of the first reading at or after an instant that counts; errors likewise."""
     row = connection.execute(
-        "SELECT least((SELECT min(ts) FROM reading WHERE series_id = %(s)s AND ts >= %(at)s),"
-        " (SELECT min(ts) FROM kept_reading WHERE series_id = %(s)s AND ts >= %(at)s))",
+        f"SELECT least({_FIRST_FROM.format('counted_reading')},"
+        f" {_FIRST_FROM.format('counted_kept_reading')})",
         {"s": series_id, "at": at},
     ).fetchone()
     assert row is not None  # a scalar always makes a row
@@ -106,10 +118,26 @@ def reading_after(
             if found is not None and file.first_ts >= found:
                 continue
             rows = read_series(path, series_id, microseconds(at), microseconds(until))
+            rows = _counted(connection, series_id, rows)
             if len(rows):
                 first = instant(int(rows["ts_us"].min()))
                 found = first if found is None else min(found, first)
     return found
+
+
+def _counted(connection: psycopg.Connection[Any], series_id: int, rows: Rows) -> Rows:
+    """Return rows of a file that no retraction and no void takes out."""
+    batch, ts_us = rows["batch"], rows["ts_us"]
+    kept = np.ones(len(rows), np.bool_)
+    for low, high in connection.execute("SELECT from_batch, to_batch FROM retracted_batch"):
+        kept &= (batch < low) | (batch > high)
+    for at, of in connection.execute(
+        "SELECT ts, batch FROM reading_correction WHERE series_id = %s AND kind = 'void'"
+        " AND superseded_commit_no IS NULL",
+        (series_id,),
+    ):
+        kept &= (ts_us != microseconds(at)) | (batch != (batch if of is None else of))
+    return rows[kept]
 
 
 def _files(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -38,7 +39,7 @@ def row_type(**columns: str) -> np.dtype[np.void]:
 def copy_rows(
     connection: psycopg.Connection[Any],
     query: str,
-    parameters: tuple[object, ...],
+    parameters: Sequence[object] | Mapping[str, object],
     row: np.dtype[np.void],
 ) -> NDArray[np.void]:
     """Return the rows of a query whose columns are never NULL and have the types of ``row``."""

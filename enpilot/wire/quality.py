@@ -29,3 +29,5 @@ class QualityFlag(IntFlag):
     IMPORTED = 0x0400
     OUT_OF_RANGE = 0x0800
     MANUAL = 0x1000
+    DERIVED = 0x2000  # a running register made of amounts per interval
+    BEGINS = 0x4000  # a register begins here: nothing is known of the advance before

@@ -1,10 +1,10 @@
-"""``enpilot import``: plant, readings, output, energy, retract."""
+"""``enpilot import``: plant, readings, output, energy, manual, list, retract."""
 
 from __future__ import annotations
 
 import getpass
-import sys
 from pathlib import Path
+from typing import Annotated
 from uuid import UUID
 
 import cyclopts
@@ -12,15 +12,23 @@ import cyclopts
 from enpilot.database import connect, database_url
 from enpilot.plant import load_plant
 from ingest.imports.energy import import_energy
+from ingest.imports.manual import import_manual
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
+from ingest.imports.progress import progress_bar
 from ingest.imports.readings import import_readings
+from ingest.imports.report import report_lines
 from ingest.imports.result import ImportResult
 from ingest.imports.retract import retract as retract_import
+from ingest.imports.run_list import list_imports
 
 __all__ = ["app"]
 
 app = cyclopts.App(name="import", help="Files into the database; the same file twice is once.")
+
+Mapping = Annotated[Path, cyclopts.Parameter(help="What the columns mean (TOML).")]
+Supersede = Annotated[bool, cyclopts.Parameter(help="Replace other values that are there.")]
+DryRun = Annotated[bool, cyclopts.Parameter(help="Check and compare everything, write nothing.")]
 
 
 @app.command
@@ -34,53 +42,88 @@ def plant(file: Path, *, reason: str = "plant file applied") -> None:
 
 
 @app.command
-def readings(file: Path, *, mapping: Path, supersede: bool = False) -> None:
-    """Import a history of register counts (CSV)."""
-
-    def progress(lines: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{file.name}: {lines:,} lines", end="", file=sys.stderr, flush=True)
-
-    with connect(database_url(), "import readings", autocommit=True) as connection:
+def readings(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import a history: registers, gauges, amounts per interval (CSV, Excel, Parquet)."""
+    with (
+        connect(database_url(), "import readings", autocommit=True) as connection,
+        progress_bar(file.name) as progress,
+    ):
         result = import_readings(
-            connection, file, mapping, _author(), supersede=supersede, progress=progress
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run,
+            progress=progress,
+        )  # fmt: skip
+    _report(file, result)
+
+
+@app.command
+def output(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import production figures (CSV, Excel, Parquet)."""
+    with connect(database_url(), "import output", autocommit=True) as connection:
+        result = import_output(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
         )
     _report(file, result)
 
 
 @app.command
-def output(file: Path, *, mapping: Path, supersede: bool = False) -> None:
-    """Import production figures (CSV)."""
-    with connect(database_url(), "import output", autocommit=True) as connection:
-        result = import_output(connection, file, mapping, _author(), supersede=supersede)
+def energy(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import an energy ledger with stock: fuels, steam and heat that no register counts."""
+    with connect(database_url(), "import energy", autocommit=True) as connection:
+        result = import_energy(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
+        )
     _report(file, result)
 
 
 @app.command
-def energy(file: Path, *, mapping: Path, supersede: bool = False) -> None:
-    """Import an energy ledger (CSV): fuels, steam and heat that no register counts."""
-    with connect(database_url(), "import energy", autocommit=True) as connection:
-        result = import_energy(connection, file, mapping, _author(), supersede=supersede)
+def manual(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import what people read off registers: anchors beside telemetry, else readings."""
+    with connect(database_url(), "import manual", autocommit=True) as connection:
+        result = import_manual(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
+        )
     _report(file, result)
+
+
+@app.command(name="list")
+def list_runs(*, site: str | None = None) -> None:
+    """List imports, the newest first: what they wrote, and whether they still count."""
+    with connect(database_url(), "import list", autocommit=True) as connection:
+        runs = list_imports(connection, site)
+    for run in runs:
+        span = f"{run.first:%Y-%m-%d} to {run.last:%Y-%m-%d}" if run.first and run.last else ""
+        superseding = ", superseding" if run.superseding else ""
+        print(
+            f"{run.stream}  {run.opened_at:%Y-%m-%d %H:%M}  {run.site}  {run.kind}  "
+            f"{run.file_name}  {span}  {run.written:,} written{superseding}  {run.state}"
+        )
+        if run.state == "retracted":
+            print(f"    by {run.retracted_by}: {run.reason}")
+        if run.state == "cut off":
+            print("    run the same import again: it goes on where it stopped")
+    if not runs:
+        print("no imports")
 
 
 @app.command
 def retract(stream: UUID, *, reason: str) -> None:
-    """Take an import out of all figures; its rows stay, with who retracted them and why."""
+    """Take an import out of all figures; what it had superseded counts again."""
     with connect(database_url(), "import retract", autocommit=True) as connection:
         rows = retract_import(connection, stream, _author(), reason)
     print(f"retracted {rows:,} rows of {stream}")
 
 
 def _report(file: Path, result: ImportResult) -> None:
-    print(
-        f"{file.name}: {result.rows_read:,} values read, {result.rows_written:,} written, "
-        f"{result.rows_present:,} there already (import {result.stream})"
-    )
-    for sentence in result.conflicts[:20]:
-        print(f"  differs, use --supersede to replace: {sentence}")
-    if len(result.conflicts) > 20:
-        print(f"  and {len(result.conflicts) - 20:,} more")
+    for line in report_lines(file, result):
+        print(line)
 
 
 def _author() -> str:

@@ -2,70 +2,208 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-__all__ = ["put_entry"]
+__all__ = [
+    "ENERGY",
+    "MANUAL",
+    "OUTPUT",
+    "Entry",
+    "EntryKind",
+    "Planned",
+    "bring_back",
+    "lock_entries",
+    "plan_entries",
+    "write_entries",
+]
 
 
-def put_entry(
+@dataclass(frozen=True, slots=True)
+class EntryKind:
+    """A table of entries: its number, what identifies an entry, and what it says."""
+
+    table: str
+    number: str
+    key: tuple[str, ...]
+    value: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Everything that an entry itself says."""
+        return (*self.key, *self.value, *self.extra)
+
+
+OUTPUT: Final = EntryKind(
+    "output",
+    "output_id",
+    ("product_id", "line", "stage", "disposition", "from_ts", "to_ts"),
+    ("quantity",),
+    ("booked_at",),
+)
+ENERGY: Final = EntryKind(
+    "energy_ledger",
+    "entry_id",
+    ("medium", "kind", "document", "from_ts", "to_ts"),
+    ("quantity", "unit", "calorific_value_kj_per_kg", "moisture_share"),
+)
+MANUAL: Final = EntryKind(
+    "manual_reading",
+    "manual_reading_id",
+    ("series_id", "ts"),
+    ("level", "unit", "resolution", "plus_minus_s", "person", "photo_name", "photo_sha256", "note"),
+    ("role",),
+)
+_PROVENANCE: Final = ("source", "synthetic")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: the line that says it, what identifies it, what it says, what is kept with it."""
+
+    line: int
+    key: tuple[Any, ...]
+    value: tuple[Any, ...]
+    extra: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What entries would become.
+
+    ``new`` have no current version; ``differing`` have one that says something else, which is given
+    with its number and version; ``present`` say what is there.
+    """
+
+    new: list[Entry]
+    differing: list[tuple[Entry, tuple[Any, ...], int, int]]
+    present: int
+
+
+def lock_entries(connection: psycopg.Connection[Any], site_id: int) -> None:
+    """Let one import at a time change a site's entries; held until the transaction ends."""
+    connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.import', %s))", (site_id,)
+    )
+
+
+def plan_entries(
+    connection: psycopg.Connection[Any], kind: EntryKind, site_id: int, entries: Sequence[Entry]
+) -> Planned:
+    """Compare entries with the current ones of a site."""
+    width = len(kind.key)
+    current = {
+        tuple(row[2 : 2 + width]): (tuple(row[2 + width :]), row[0], row[1])
+        for row in connection.execute(
+            sql.SQL(
+                "SELECT {}, version, {} FROM {} WHERE site_id = %s AND superseded_commit_no IS NULL"
+            ).format(
+                sql.Identifier(kind.number),
+                sql.SQL(", ").join(map(sql.Identifier, (*kind.key, *kind.value))),
+                sql.Identifier(kind.table),
+            ),
+            (site_id,),
+        )
+    }
+    new: list[Entry] = []
+    differing: list[tuple[Entry, tuple[Any, ...], int, int]] = []
+    present = 0
+    for entry in entries:
+        held = current.get(entry.key)
+        if held is None:
+            new.append(entry)
+        elif held[0] == entry.value:
+            present += 1
+        else:
+            differing.append((entry, *held))
+    return Planned(new, differing, present)
+
+
+def write_entries(
     connection: psycopg.Connection[Any],
-    table: str,
-    key: dict[str, Any],
-    value: dict[str, Any],
-    provenance: dict[str, Any],
+    kind: EntryKind,
+    planned: Planned,
+    provenance: Mapping[str, Any],
     *,
     supersede: bool,
-) -> str:
-    """Write one entry unless it is there.
+) -> int:
+    """Insert new entries, and new versions of differing ones if they supersede; return how many.
 
     Parameters
     ----------
-    table
-        ``output`` or ``energy_ledger``.
-    key, value
-        What identifies the entry, and what it says.
     provenance
-        Batch, author, reason, commit_no and the like.
-    supersede
-        Replace an entry that says something else by a new version.
+        Site, source, batch, author, reason, commit_no and the like: the same for all.
+    """
+    rows = [(1, e) for e in planned.new]
+    if supersede and planned.differing:
+        connection.execute(
+            sql.SQL("UPDATE {} SET superseded_commit_no = %s WHERE {} = ANY(%s)").format(
+                sql.Identifier(kind.table), sql.Identifier(kind.number)
+            ),
+            (provenance["commit_no"], [number for *_, number, _ in planned.differing]),
+        )
+        rows += [(version + 1, e) for e, _, _, version in planned.differing]
+    columns = (*provenance, "version", *kind.columns)
+    query = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(kind.table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        for version, entry in rows:
+            copy.write_row((*provenance.values(), version, *entry.key, *entry.value, *entry.extra))
+    return len(rows)
+
+
+def bring_back(
+    connection: psycopg.Connection[Any],
+    kind: EntryKind,
+    stream_no: int,
+    author: str,
+    reason: str,
+    commit_no: int,
+) -> tuple[int, list[dict[str, Any]]]:
+    """Supersede the current entries of a stream, and let what they had superseded count again.
+
+    What counts again is the newest earlier version of the same key that no retraction took out,
+    inserted anew under the batch it came in: a later retraction of that one finds it.
 
     Returns
     -------
-    str
-        "written", "present" or "conflict".
+    int, list
+        Entries taken out, and the keys concerned.
     """
-    where = sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder()) for name in key
+    low, high = stream_no << 32, stream_no + 1 << 32
+    names = sql.SQL(", ").join(map(sql.Identifier, kind.key))
+    gone = connection.execute(
+        sql.SQL(
+            "UPDATE {} SET superseded_commit_no = %s WHERE batch >= %s AND batch < %s"
+            " AND superseded_commit_no IS NULL RETURNING site_id, version, {}"
+        ).format(sql.Identifier(kind.table), names),
+        (commit_no, low, high),
+    ).fetchall()
+    kept = sql.SQL(", ").join(
+        map(sql.Identifier, ("site_id", *_PROVENANCE, "batch", *kind.columns))
     )
-    row = connection.execute(
-        sql.SQL("SELECT version, {} FROM {} WHERE {} AND superseded_commit_no IS NULL").format(
-            sql.SQL(", ").join(map(sql.Identifier, value)), sql.Identifier(table), where
-        ),
-        list(key.values()),
-    ).fetchone()
-    version = 1
-    if row is not None:
-        if tuple(row[1:]) == tuple(value.values()):
-            return "present"
-        if not supersede:
-            return "conflict"
-        version = row[0] + 1
+    same_key = sql.SQL(" AND ").join(
+        sql.SQL("t.{} = %s").format(sql.Identifier(name)) for name in ("site_id", *kind.key)
+    )
+    for site_id, version, *key in gone:
+        if version == 1:
+            continue
         connection.execute(
             sql.SQL(
-                "UPDATE {} SET superseded_commit_no = {} WHERE {} AND superseded_commit_no IS NULL"
-            ).format(sql.Identifier(table), sql.Placeholder(), where),
-            [provenance["commit_no"], *key.values()],
+                "INSERT INTO {table} ({kept}, version, author, reason, commit_no)"
+                " SELECT {kept}, %s, %s, %s, %s FROM {table} t WHERE {same_key}"
+                " AND t.version < %s AND NOT EXISTS (SELECT FROM retraction r"
+                "  WHERE r.superseded_commit_no IS NULL AND r.stream_no = (t.batch >> 32)"
+                "  AND (t.batch & 4294967295) BETWEEN r.from_seq AND r.to_seq)"
+                " ORDER BY t.version DESC LIMIT 1"
+            ).format(table=sql.Identifier(kind.table), kept=kept, same_key=same_key),
+            (version + 1, author, reason, commit_no, site_id, *key, version),
         )
-    columns = {**key, **value, **provenance, "version": version}
-    connection.execute(
-        sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            sql.Identifier(table),
-            sql.SQL(", ").join(map(sql.Identifier, columns)),
-            sql.SQL(", ").join(sql.Placeholder() * len(columns)),
-        ),
-        list(columns.values()),
-    )
-    return "written"
+    return len(gone), [{"site_id": row[0], **dict(zip(kind.key, row[2:], strict=True))}
+                       for row in gone]  # fmt: skip

@@ -1,117 +1,180 @@
-"""Import a table of entries (output, energy ledger) in one transaction, all errors at once."""
+"""Import a table of entries (output, energy ledger): checked as a whole, one transaction."""
 
 from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
+import numpy as np
 import psycopg
 
 from enpilot.database import draw_commit_no
 from ingest import ledger
 from ingest.errors import ImportRefusedError
-from ingest.imports.entries import put_entry
-from ingest.imports.result import ImportResult
-from ingest.imports.site import ImportSite, find_site, open_import
-from ingest.imports.table_file import (
-    EnergyMapping,
-    OutputMapping,
-    Table,
-    import_stream,
-    parse_instant,
-    read_mapping,
-    read_table,
+from ingest.imports.cells import amounts, from_objects, texts
+from ingest.imports.entries import (
+    Entry,
+    EntryKind,
+    Planned,
+    lock_entries,
+    plan_entries,
+    write_entries,
 )
+from ingest.imports.findings import Findings
+from ingest.imports.instants import civil_spans, midnights_after
+from ingest.imports.mapping import EntryMapping, EntryTime, FileForm
+from ingest.imports.months import ChangedMonths
+from ingest.imports.result import ImportResult
+from ingest.imports.site import ImportSite, find_site, name_import, open_import
+from ingest.imports.table_file import Chunk, Mistakes, Table, open_table
+from ingest.imports.table_times import TimeColumn
 from ingest.rows import batch_number
 
-__all__ = ["Entry", "EntryRow", "import_entries"]
+__all__ = ["EntryField", "EntryLine", "Span", "import_entries"]
+
+_LINES: Final = 20_000
+_UNIX: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_US: Final = dt.timedelta(microseconds=1)
+
+Span: TypeAlias = tuple[dt.datetime, dt.datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry: what identifies it, what it says, what else is kept with it."""
+class EntryField:
+    """A field of an entry: "words" are kept as text, "number" as a decimal.
 
-    key: dict[str, Any]
-    value: dict[str, Any]
-    extra: dict[str, Any]
+    ``default`` None: every line must have it, from a column or from a constant.
+    """
+
+    name: str
+    form: str = "words"
+    default: str | None = None
 
 
 @dataclass(slots=True)
-class EntryRow:
+class EntryLine:
     """Typed access to one line; what is wrong is collected, not raised."""
 
-    table: Table
     number: int
-    cells: list[str]
-    zone: zoneinfo.ZoneInfo
-    errors: list[str] = field(default_factory=list)
+    words: dict[str, str]
+    numbers: dict[str, str | None]
+    headers: dict[str, str]
+    mistakes: Mistakes
+    mapping: EntryMapping
+    wrong: bool = field(default=False)
 
-    def text(self, column: str) -> str:
-        """Return a cell as it stands."""
-        return self.cells[self.table.position(column)].strip()
+    def text(self, name: str) -> str:
+        """Return a field as it stands, or what the mapping says its word means."""
+        word = self.words[name]
+        return self.mapping.words.get(name, {}).get(word, word)
 
-    def one_of(self, column: str, allowed: tuple[str, ...]) -> str:
-        """Return a cell that must be one of some words."""
-        text = self.text(column)
+    def one_of(self, name: str, allowed: Sequence[str]) -> str:
+        """Return a field that must be one of some words."""
+        text = self.text(name)
         if text not in allowed:
-            self._wrong(column, f"{text!r} is none of {', '.join(allowed)}")
-            return allowed[0] if allowed else text
+            self._add(name, f"{text!r} is none of {', '.join(allowed)}; `[words.{name}]` in the "
+                            "mapping can say what it means")  # fmt: skip
         return text
 
-    def amount(self, column: str) -> Decimal:
+    def amount(self, name: str) -> Decimal:
         """Return a number that is not negative."""
-        text = self.text(column)
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not (value.is_finite() and value >= 0):
-            self._wrong(column, f"{text!r} is not a number of 0 or more")
-            return Decimal(0)
+        value = self.optional(name)
+        if value is None and not self.wrong:
+            self._add(name, "no number")
+        return value or Decimal(0)
+
+    def optional(self, name: str) -> Decimal | None:
+        """Return a number that is not negative, None for an empty cell."""
+        number, word = self.numbers[name], self.words[name]
+        if number is None:
+            if word:
+                self._add(name, f"{word!r} is not a number of 0 or more")
+            return None
+        value = Decimal(number)
+        if value < 0:
+            self._add(name, f"{word!r} is not a number of 0 or more")
+            return None
         return value
 
-    def instant(self, column: str) -> dt.datetime:
-        """Return a time; without an offset it is the site's."""
-        try:
-            return parse_instant(self.text(column), self.zone)
-        except ValueError as error:
-            self._wrong(column, str(error))
-            return dt.datetime.now(dt.UTC)
+    def refuse(self, name: str, sentence: str) -> None:
+        """Note what else is wrong with a field."""
+        self._add(name, sentence)
 
-    def _wrong(self, column: str, sentence: str) -> None:
-        self.errors.append(f"line {self.number}, column {column!r}: {sentence}")
+    def _add(self, name: str, sentence: str) -> None:
+        self.wrong = True
+        self.mistakes.add(self.number, self.headers.get(name, name), sentence)
+
+
+# Makes an entry of a line and its span.
+MakeEntry: TypeAlias = Callable[[EntryLine, Span, ImportSite], Entry]
+# Looks at what the site's entries become: what is planned, and whether it supersedes.
+Judge: TypeAlias = Callable[
+    [psycopg.Connection[Any], ImportSite, Planned, bool, Findings], Callable[[int], None] | None
+]
 
 
 def import_entries(
     connection: psycopg.Connection[Any],
-    target: str,
+    kind: EntryKind,
     file: Path,
     mapping_file: Path,
-    mapping_kind: type[OutputMapping | EnergyMapping],
-    entry_of: Callable[[EntryRow, ImportSite], Iterator[Entry]],
+    mapping: EntryMapping,
+    fields: Sequence[EntryField],
+    make: MakeEntry,
     author: str,
+    *,
     supersede: bool,
+    dry_run: bool,
+    judge: Judge | None = None,
 ) -> ImportResult:
-    """Read, check and write a table of entries; see the callers for the parameters."""
-    mapping = read_mapping(mapping_file, mapping_kind)
-    table = read_table(file)
+    """Read, check and write a table of entries; see the callers for the parameters.
+
+    ``judge`` looks at the whole once it is planned, before anything is written; what it returns is
+    called with the commit number once it is.
+    """
     site = find_site(connection, mapping.site, mapping_file)
-    entries, spans = _read(table, site, entry_of)
-    stream, digest = import_stream(table, mapping)
-    stream_no = open_import(connection, stream, digest, mapping, author)
-    result = ImportResult(stream, rows_read=len(entries))
+    table, headers = _open(file, mapping_file, mapping, fields)
+    name = "output" if kind.table == "output" else "energy"
+    findings = Findings()
+    entries = _read(table, mapping, fields, headers, site, make, findings)
+    named = name_import(connection, table, mapping, supersede=supersede)
+    result = ImportResult(named.stream, dry_run=dry_run, rows_read=len(entries), findings=findings)
+    months = ChangedMonths(site.zone)
+    spans = [_span_of(kind, e) for e in entries]
+    result.first = min(s[0] for s in spans).astimezone(site.zone)
+    result.last = max(s[1] for s in spans).astimezone(site.zone)
+    if dry_run:
+        with connection.transaction():
+            planned = plan_entries(connection, kind, site.site_id, entries)
+            _say(kind, planned, supersede, result, months)
+            if judge is not None:
+                judge(connection, site, planned, supersede, findings)
+        result.months = months.named()
+        return result
+    stream_no = open_import(
+        connection, named, site, name, table, mapping, author, supersede=supersede, batches=1,
+        extent=(result.first, result.last),
+    )  # fmt: skip
     with connection.transaction():
-        claim = ledger.Claim(stream_no, 1, digest, None, 0, None, None)
-        if not ledger.claim(connection, [claim]).new and not supersede:
+        claim = ledger.Claim(
+            stream_no, 1, named.digest, None, len(entries),
+            (result.first - _UNIX) // _US, (result.last - _UNIX) // _US,
+        )  # fmt: skip
+        if not ledger.claim(connection, [claim]).new:
             result.rows_present = len(entries)
             return result
+        lock_entries(connection, site.site_id)
+        planned = plan_entries(connection, kind, site.site_id, entries)
+        _say(kind, planned, supersede, result, months)
+        after = judge(connection, site, planned, supersede, findings) if judge else None
         commit_no = draw_commit_no(connection)
         provenance = {
+            "site_id": site.site_id,
             "source": mapping.source,
             "synthetic": mapping.synthetic is not None,
             "batch": batch_number(stream_no, 1),
@@ -119,47 +182,189 @@ def import_entries(
             "reason": f"import of {file.name}",
             "commit_no": commit_no,
         }
-        for entry, (since, until) in zip(entries, spans, strict=True):
-            key = {"site_id": site.site_id, **entry.key, "from_ts": since, "to_ts": until}
-            outcome = put_entry(
-                connection, target, key, entry.value, {**provenance, **entry.extra},
-                supersede=supersede,
-            )  # fmt: skip
-            result.rows_written += outcome == "written"
-            result.rows_present += outcome == "present"
-            if outcome == "conflict":
-                result.conflicts.append(
-                    f"{target} from {since.isoformat()} to {until.isoformat()} is there with "
-                    "another quantity"
-                )
+        write_entries(connection, kind, planned, provenance, supersede=supersede)
+        connection.execute(
+            "UPDATE import_run SET written = %s WHERE stream_no = %s",
+            (result.rows_written, stream_no),
+        )
         ledger.number_claims(connection, {(stream_no, 1)}, commit_no)
-        if result.rows_written:
+        if after is not None:
+            after(commit_no)
+        changed = [_span_of(kind, e) for e in _written(planned, supersede)]
+        if changed:
             connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
                 " VALUES (%s, %s, %s, %s)",
-                (site.site_id, min(s[0] for s in spans), max(s[1] for s in spans), commit_no),
+                (site.site_id, min(s[0] for s in changed), max(s[1] for s in changed), commit_no),
             )
+    result.months = months.named()
     return result
 
 
-def _read(
-    table: Table, site: ImportSite, entry_of: Callable[[EntryRow, ImportSite], Iterator[Entry]]
-) -> tuple[list[Entry], list[tuple[dt.datetime, dt.datetime]]]:
-    entries: list[Entry] = []
-    spans: list[tuple[dt.datetime, dt.datetime]] = []
-    errors: list[str] = []
-    for number, cells in table.lines():
-        row = EntryRow(table, number, cells, site.zone)
-        since, until = row.instant("from"), row.instant("to")
-        if not row.errors and until <= since:
-            row.errors.append(f"line {number}: `to` is not after `from`")
-        for entry in entry_of(row, site):
-            entries.append(entry)
-            spans.append((since, until))
-        errors += row.errors
+def _written(planned: Planned, supersede: bool) -> list[Entry]:
+    return planned.new + ([e for e, *_ in planned.differing] if supersede else [])
+
+
+def _say(
+    kind: EntryKind, planned: Planned, supersede: bool, result: ImportResult, months: ChangedMonths
+) -> None:
+    written = _written(planned, supersede)
+    result.rows_written, result.rows_present = len(written), planned.present
+    months.add_spans(_span_of(kind, e) for e in written)
+    code = "superseded" if supersede else "differs"
+    for entry, held, *_ in planned.differing:
+        pairs = zip(kind.value, held, entry.value, strict=True)
+        shown = ", ".join(f"{n} {a} there, {b} in the file" for n, a, b in pairs if a != b)
+        result.findings.add(code, kind.table, f"line {entry.line}: {shown}")
+
+
+def _span_of(kind: EntryKind, entry: Entry) -> Span:
+    key = dict(zip(kind.key, entry.key, strict=True))
+    return key["from_ts"], key["to_ts"]
+
+
+def _open(
+    file: Path, mapping_file: Path, mapping: EntryMapping, fields: Sequence[EntryField]
+) -> tuple[Table, dict[str, str]]:
+    """Open the table and return the header of each field that has a column."""
+    times = ("from",) if mapping.time.span != "from_to" else ("from", "to")
+    known = {f.name for f in fields} | set(times)
+    errors = [
+        f"no field {name!r}; there are: {', '.join(sorted(known))} - at `$.{where}`"
+        for where, names in (("columns", mapping.columns), ("constants", mapping.constants),
+                             ("words", mapping.words))
+        for name in names
+        if name not in known
+    ]  # fmt: skip
+    errors += [
+        f"`{name}` is a column and a constant - at `$.constants.{name}`"
+        for name in mapping.constants.keys() & mapping.columns.keys()
+    ]
     if errors:
-        more = len(errors) - 20
-        raise ImportRefusedError(
-            table.file, errors[:20] + ([f"and {more} more"] if more > 0 else [])
-        )
-    return entries, spans
+        raise ImportRefusedError(mapping_file, errors)
+    needed = {
+        name: mapping.columns.get(name, name)
+        for name in (*(f.name for f in fields if f.default is None), *times)
+        if name not in mapping.constants
+    }
+    needed |= mapping.columns
+    table = open_table(file, mapping.file, list(dict.fromkeys(needed.values())))
+    optional = {
+        f.name: f.name
+        for f in fields
+        if f.default is not None and f.name not in mapping.constants
+        and f.name not in mapping.columns and table.header.count(f.name) == 1
+    }  # fmt: skip
+    return table, needed | optional
+
+
+def _read(
+    table: Table,
+    mapping: EntryMapping,
+    fields: Sequence[EntryField],
+    headers: dict[str, str],
+    site: ImportSite,
+    make: MakeEntry,
+    findings: Findings,
+) -> list[Entry]:
+    mistakes = Mistakes(table.file)
+    zone = site.zone if mapping.time.zone is None else zoneinfo.ZoneInfo(mapping.time.zone)
+    spans = _Spans(mapping.time, headers, zone, mistakes, findings)
+    seen: dict[tuple[Any, ...], Entry] = {}
+    columns = list(dict.fromkeys(headers.values()))
+    for chunk in table.chunks(columns, _LINES, mistakes):
+        words = {f.name: _words(f, chunk, mapping, headers) for f in fields}
+        numbers = {
+            f.name: _numbers(f, chunk, mapping, headers) for f in fields if f.form == "number"
+        }
+        for i, span in enumerate(spans.read(chunk)):
+            line = EntryLine(
+                int(chunk.lines[i]), {n: w[i] for n, w in words.items()},
+                {n: v[i] for n, v in numbers.items()}, headers, mistakes, mapping,
+            )  # fmt: skip
+            entry = make(line, span or (_UNIX, _UNIX), site)
+            if line.wrong or span is None:
+                continue
+            before = seen.setdefault(entry.key, entry)
+            if before is entry:
+                continue
+            if before.value == entry.value:
+                findings.add("duplicate", table.file.name, f"line {entry.line} as {before.line}")
+            else:
+                mistakes.add(
+                    line.number, None,
+                    f"says something else than line {before.line} of the same entry; add them up, "
+                    "or tell them apart",
+                )  # fmt: skip
+    mistakes.refuse()
+    if not seen:
+        raise ImportRefusedError(table.file, ["no line below the header"])
+    return list(seen.values())
+
+
+def _words(
+    field_: EntryField, chunk: Chunk, mapping: EntryMapping, headers: dict[str, str]
+) -> list[str]:
+    header = headers.get(field_.name)
+    if header is None:
+        constant = mapping.constants.get(field_.name, field_.default or "")
+        return [constant] * len(chunk)
+    found: list[str] = texts(chunk.cells[header]).to_pylist()
+    return found
+
+
+def _numbers(
+    field_: EntryField, chunk: Chunk, mapping: EntryMapping, headers: dict[str, str]
+) -> list[str | None]:
+    header = headers.get(field_.name)
+    if header is None:
+        constant = mapping.constants.get(field_.name, field_.default or "")
+        return amounts(from_objects([constant]), FileForm()) * len(chunk)
+    return amounts(chunk.cells[header], mapping.file)
+
+
+class _Spans:
+    """The span of each line: two times, or the civil day or month of one."""
+
+    def __init__(
+        self,
+        time: EntryTime,
+        headers: dict[str, str],
+        zone: zoneinfo.ZoneInfo,
+        mistakes: Mistakes,
+        findings: Findings,
+    ) -> None:
+        self._time = time
+        self._zone = zone
+        self._mistakes = mistakes
+        self._columns = [
+            TimeColumn([headers[name]], time.format, zone, time.ambiguous, mistakes, findings)
+            for name in ("from", "to")
+            if name in headers and (name == "from" or time.span == "from_to")
+        ]
+
+    def read(self, chunk: Chunk) -> list[Span | None]:
+        one = np.zeros(len(chunk), np.int64)
+        first, good = self._columns[0].read(chunk, one)
+        if self._time.span != "from_to":
+            since, until = civil_spans(first, self._zone, self._time.span)
+        else:
+            since, (until, ends) = first, self._columns[1].read(chunk, one)
+            good = good & ends
+            if self._time.last_day_included:
+                until = midnights_after(until, self._zone, "day")
+        for i in np.flatnonzero(good & (until <= since)).tolist():
+            self._mistakes.add(
+                int(chunk.lines[i]), self._columns[-1].columns[0],
+                "the end is not after the beginning; if it names the last day, say "
+                "`last_day_included = true` under `[time]`",
+            )  # fmt: skip
+            good[i] = False
+        return [
+            (_instant(a), _instant(b)) if ok else None
+            for a, b, ok in zip(since.tolist(), until.tolist(), good.tolist(), strict=True)
+        ]
+
+
+def _instant(us: int) -> dt.datetime:
+    return _UNIX + dt.timedelta(microseconds=us)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
-from ingest.imports.entry_table import Entry, EntryRow, import_entries
+from ingest.imports.entries import OUTPUT, Entry
+from ingest.imports.entry_table import EntryField, EntryLine, Span, import_entries
+from ingest.imports.mapping import OutputMapping, read_mapping
 from ingest.imports.result import ImportResult
 from ingest.imports.site import ImportSite
-from ingest.imports.table_file import OutputMapping
 
-__all__ = ["import_output"]
+__all__ = ["OUTPUT_FIELDS", "import_output"]
 
-_STAGES = ("counted", "qualified", "warehoused", "shipped")
-_DISPOSITIONS = ("good", "scrap", "rework")
+_STAGES: Final = ("counted", "qualified", "warehoused", "shipped")
+_DISPOSITIONS: Final = ("good", "scrap", "rework")
+OUTPUT_FIELDS: Final = (
+    EntryField("product"),
+    EntryField("line", default=""),
+    EntryField("stage"),
+    EntryField("disposition"),
+    EntryField("quantity", "number"),
+)
 
 
 def import_output(
@@ -26,8 +33,9 @@ def import_output(
     author: str,
     *,
     supersede: bool = False,
+    dry_run: bool = False,
 ) -> ImportResult:
-    """Import a CSV file with columns product, line, stage, disposition, quantity, from, to.
+    """Import a table with the fields product, line, stage, disposition, quantity, from, to.
 
     The whole file is one transaction. An entry that is there with the same quantity is left alone;
     one with another quantity needs ``supersede`` and becomes a new version.
@@ -38,19 +46,19 @@ def import_output(
         With every line that cannot be read; nothing is written then.
     """
     return import_entries(
-        connection, "output", file, mapping_file, OutputMapping, _entry, author, supersede
-    )
+        connection, OUTPUT, file, mapping_file, read_mapping(mapping_file, OutputMapping),
+        OUTPUT_FIELDS, _entry, author, supersede=supersede, dry_run=dry_run,
+    )  # fmt: skip
 
 
-def _entry(row: EntryRow, site: ImportSite) -> Iterator[Entry]:
-    product = row.one_of("product", tuple(site.products))
-    yield Entry(
-        {
-            "product_id": site.products[product],
-            "line": row.text("line"),
-            "stage": row.one_of("stage", _STAGES),
-            "disposition": row.one_of("disposition", _DISPOSITIONS),
-        },
-        {"quantity": row.amount("quantity")},
-        {"booked_at": row.instant("to")},
-    )
+def _entry(line: EntryLine, span: Span, site: ImportSite) -> Entry:
+    product = line.one_of("product", tuple(site.products))
+    return Entry(
+        line.number,
+        (
+            site.products.get(product, 0), line.text("line"), line.one_of("stage", _STAGES),
+            line.one_of("disposition", _DISPOSITIONS), *span,
+        ),
+        (line.amount("quantity"),),
+        (span[1],),
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from analytics.interval_sums import SeriesIntervals
 from analytics.product_output import OutputEntry, output_total
-from analytics.scheme_energy import LedgerEntry, MeteredPoint, Scheme, total
+from analytics.scheme_energy import EnergyTotal, LedgerEntry, MeteredPoint, Scheme, total
 from analytics.standard_coal import Factor, FactorSet
 from analytics.targets import WithheldCode
 
@@ -128,3 +129,64 @@ def test_zero_output_is_an_entry_and_scrap_is_none() -> None:
     assert output_total([], A, B).quantity is None
     half = output_total(entries, A, A + 4 * day)
     assert half.coverage == 0.5
+
+
+def days(n: int) -> dt.timedelta:
+    return dt.timedelta(days=n)
+
+
+def coal(entries: list[LedgerEntry], since: dt.datetime, until: dt.datetime) -> EnergyTotal:
+    return total(scheme("raw_coal"), [], entries, lambda _: None, since, until)
+
+
+def test_between_two_stock_takes_everything_is_one_consumption() -> None:
+    # A delivery of one day is burnt over the whole month: opening 100 + 62 - closing 100.
+    entries = [
+        entry("raw_coal", "opening", "100"),
+        entry("raw_coal", "purchase", "62", A + days(20), A + days(21)),
+        entry("raw_coal", "closing", "100"),
+    ]
+    assert coal(entries, A, B).energy == pytest.approx(62 * 714.3)
+    first = coal(entries, A, A + days(1))
+    assert first.energy == pytest.approx(2 * 714.3)
+    assert first.coverage == 0.0  # how much of it fell on that day is a guess
+    assert coal(entries, A + days(20), A + days(21)).energy == pytest.approx(2 * 714.3)
+
+
+def test_a_stock_take_noted_once_ends_one_time_and_begins_the_next() -> None:
+    middle = A + days(10)
+    entries = [
+        entry("raw_coal", "opening", "100", A, middle),
+        entry("raw_coal", "closing", "70", A, middle),
+        entry("raw_coal", "purchase", "31", middle, B),
+        entry("raw_coal", "closing", "80", middle, B),
+    ]
+    assert coal(entries, A, middle).energy == pytest.approx(30 * 714.3)
+    assert coal(entries, middle, B).energy == pytest.approx(21 * 714.3)
+    assert coal(entries, A, B).coverage == 1.0
+
+
+def test_a_movement_without_any_stock_counts_in_its_own_time() -> None:
+    entries = [
+        entry("raw_coal", "closing", "5", A - days(10), A),
+        entry("raw_coal", "purchase", "10", A, A + days(10)),
+    ]
+    assert coal(entries, A, A + days(10)).energy == pytest.approx(10 * 714.3)
+
+
+def test_a_measured_calorific_value_counts_before_the_tables() -> None:
+    measured = replace(
+        entry("raw_coal", "purchase", "2000"), unit="kg",
+        calorific_value_kj_per_kg=Fraction("23027.4"),
+    )  # fmt: skip
+    found = coal([measured], A, B)
+    assert found.energy == pytest.approx(2000 * 23027.4 / 29307.6)
+    assert found.factor_verified
+    table = coal([replace(measured, calorific_value_kj_per_kg=None)], A, B)
+    assert table.energy == pytest.approx(2 * 714.3)
+    assert not table.factor_verified
+
+
+def test_a_unit_of_another_quantity_withholds() -> None:
+    wrong = replace(entry("raw_coal", "purchase", "2"), unit="kWh")
+    assert coal([wrong], A, B).withheld is WithheldCode.FACTOR_MISSING

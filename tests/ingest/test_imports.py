@@ -45,7 +45,7 @@ def test_another_value_for_a_known_instant_is_reported_not_written(
     files = write_counts(tmp_path, TIMES, [10, 21, 30, 40])
     result = import_files(works, *files)
     assert result.rows_written == 0
-    assert len(result.conflicts) == 1
+    assert result.conflicts == 1
     assert rows(works, "SELECT raw_int FROM reading ORDER BY ts")[1] == (20,)
 
 
