@@ -104,7 +104,7 @@ def reading_before(
 def reading_after(
     connection: psycopg.Connection[Any], series_id: int, at: dt.datetime
 ) -> dt.datetime | None:
-    """Return the ``ts`` of the first reading at or after an instant that counts; errors likewise."""
+    """Return the ``ts`` of the first reading from an instant on that counts; errors likewise."""
     row = connection.execute(
         f"SELECT least({_FIRST_FROM.format('counted_reading')},"
         f" {_FIRST_FROM.format('counted_kept_reading')})",

@@ -17,7 +17,7 @@ from enpilot.wire import sha256_hex
 from ingest import ledger
 from ingest.api.tokens import Grant
 from ingest.errors import EntriesRefusedError
-from ingest.imports.entries import put_entry
+from ingest.imports.entries import OUTPUT, Entry, lock_entries, plan_entries, write_entries
 from ingest.rows import batch_number
 
 __all__ = ["Production", "Reported", "WrittenEntries", "write_production"]
@@ -120,33 +120,40 @@ def write_production(
             ).fetchall()
         )
         _check(entries, products, grant)
+        lock_entries(connection, grant.site_id)
+        span = (min(e.since for e in entries), max(e.since for e in entries))
+        said = [_entry(i, e, products) for i, e in enumerate(entries)]
+        planned = plan_entries(connection, OUTPUT, grant.site_id, said, span)
+        result.present = planned.present
+        if planned.differing and not supersede:
+            result.conflicts = [
+                f"{_named(entries[entry.line])}: {held[0]:f} is there (version {version}), "
+                f"not {entry.value[0]:f}"
+                for entry, held, _, version in planned.differing[:_MAX_SENTENCES]
+            ]
+            raise psycopg.Rollback(transaction)
         stream_no = _open_stream(connection, stream, grant)
         digest = bytes.fromhex(sha256_hex(body))
-        claim = ledger.Claim(stream_no, seq, digest, None, 0, None, None)
-        ledger.claim(connection, [claim])
+        ledger.claim(connection, [ledger.Claim(stream_no, seq, digest, None, 0, None, None)])
         # Few rows; drawn first, since every entry carries it.
         commit_no = draw_commit_no(connection)
-        for entry in entries:
-            outcome = _put(
-                connection, entry, products, grant, (stream_no, seq, commit_no), supersede
-            )
-            result.written += outcome == "written"
-            result.present += outcome == "present"
-            if outcome == "conflict" and len(result.conflicts) < _MAX_SENTENCES:
-                result.conflicts.append(_held(connection, entry, products, grant))
-        if result.conflicts:
-            result.written = 0
-            raise psycopg.Rollback(transaction)
+        provenance = {
+            "site_id": grant.site_id,
+            "source": grant.name,
+            "synthetic": False,
+            "batch": batch_number(stream_no, seq),
+            "author": f"token {grant.token_id} ({grant.name})",
+            "reason": "reported over HTTP",
+            "commit_no": commit_no,
+        }
+        result.written = write_entries(connection, OUTPUT, planned, provenance, supersede=supersede)
         ledger.number_claims(connection, {(stream_no, seq)}, commit_no)
         if result.written:
             connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
                 " VALUES (%s, %s, %s, %s)",
-                (
-                    grant.site_id, min(e.since for e in entries), max(e.until for e in entries),
-                    commit_no,
-                ),
-            )  # fmt: skip
+                (grant.site_id, span[0], max(e.until for e in entries), commit_no),
+            )
     return result
 
 
@@ -179,56 +186,16 @@ def _open_stream(connection: psycopg.Connection[Any], stream: uuid.UUID, grant: 
     return int(row[0])
 
 
-def _key(entry: Reported, products: dict[str, int], grant: Grant) -> dict[str, Any]:
-    return {
-        "site_id": grant.site_id,
-        "product_id": products[entry.product],
-        "line": entry.line,
-        "stage": entry.stage,
-        "disposition": entry.disposition,
-        "from_ts": entry.since,
-        "to_ts": entry.until,
-    }
+def _entry(number: int, entry: Reported, products: dict[str, int]) -> Entry:
+    key = (
+        products[entry.product], entry.line, entry.stage, entry.disposition, entry.since,
+        entry.until,
+    )  # fmt: skip
+    return Entry(number, key, (entry.quantity,), (entry.booked_at or entry.until,))
 
 
-def _put(
-    connection: psycopg.Connection[Any],
-    entry: Reported,
-    products: dict[str, int],
-    grant: Grant,
-    numbers: tuple[int, int, int],
-    supersede: bool,
-) -> str:
-    stream_no, seq, commit_no = numbers
-    provenance = {
-        "source": grant.name,
-        "synthetic": False,
-        "batch": batch_number(stream_no, seq),
-        "author": f"token {grant.token_id} ({grant.name})",
-        "reason": "reported over HTTP",
-        "commit_no": commit_no,
-        "booked_at": entry.booked_at or entry.until,
-    }
-    value = {"quantity": entry.quantity}
-    key = _key(entry, products, grant)
-    return put_entry(connection, "output", key, value, provenance, supersede=supersede)
-
-
-def _held(
-    connection: psycopg.Connection[Any],
-    entry: Reported,
-    products: dict[str, int],
-    grant: Grant,
-) -> str:
-    key = _key(entry, products, grant)
-    row = connection.execute(
-        "SELECT quantity, source, version FROM output WHERE superseded_commit_no IS NULL AND "
-        + " AND ".join(f"{name} = %s" for name in key),
-        list(key.values()),
-    ).fetchone()
-    assert row is not None  # it is what the entry conflicts with
+def _named(entry: Reported) -> str:
     return (
         f"{entry.product} {entry.line} {entry.stage} {entry.disposition} from "
-        f"{entry.since.isoformat()}: {row[0]:f} is there (version {row[2]}, {row[1]}), "
-        f"not {entry.quantity:f}"
+        f"{entry.since.isoformat()}"
     )

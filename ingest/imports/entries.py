@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -93,21 +94,34 @@ def lock_entries(connection: psycopg.Connection[Any], site_id: int) -> None:
 
 
 def plan_entries(
-    connection: psycopg.Connection[Any], kind: EntryKind, site_id: int, entries: Sequence[Entry]
+    connection: psycopg.Connection[Any],
+    kind: EntryKind,
+    site_id: int,
+    entries: Sequence[Entry],
+    span: tuple[dt.datetime, dt.datetime] | None = None,
 ) -> Planned:
-    """Compare entries with the current ones of a site."""
+    """Compare entries with the current ones of a site.
+
+    Parameters
+    ----------
+    span
+        First and last ``from_ts`` of the entries, where that saves looking at all that there is.
+    """
     width = len(kind.key)
+
     current = {
         tuple(row[2 : 2 + width]): (tuple(row[2 + width :]), row[0], row[1])
         for row in connection.execute(
             sql.SQL(
-                "SELECT {}, version, {} FROM {} WHERE site_id = %s AND superseded_commit_no IS NULL"
+                "SELECT {}, version, {} FROM {}"
+                " WHERE site_id = %s AND superseded_commit_no IS NULL{}"
             ).format(
                 sql.Identifier(kind.number),
                 sql.SQL(", ").join(map(sql.Identifier, (*kind.key, *kind.value))),
                 sql.Identifier(kind.table),
+                sql.SQL("" if span is None else " AND from_ts BETWEEN %s AND %s"),
             ),
-            (site_id,),
+            (site_id, *(span or ())),
         )
     }
     new: list[Entry] = []

@@ -17,6 +17,7 @@ from ingest.errors import ImportRefusedError
 from ingest.imports.energy import import_energy
 from ingest.imports.output import import_output
 from ingest.imports.readings import import_readings
+from ingest.imports.report import report_lines
 from ingest.publishers.source import Folder, Source
 
 __all__ = ["take_files"]
@@ -49,13 +50,12 @@ def take_files(connection: psycopg.Connection[Any], source: Source) -> int:
             _log.warning("file is refused", source=source.name, file=file.name, reason=str(error))
             continue
         aside = _set_aside(file, "done")
-        if result.conflicts:
-            # Written apart from what differs: a person decides with `enpilot import --supersede`.
+        if list(result.findings):
             report = aside.with_name(f"{aside.name}.txt")
-            report.write_text("\n".join([*result.conflicts, ""]), "utf-8")
+            report.write_text("\n".join([*report_lines(file, result), ""]), "utf-8")
         _log.info(
             "file is imported", source=source.name, file=file.name, written=result.rows_written,
-            present=result.rows_present, conflicts=len(result.conflicts),
+            present=result.rows_present, conflicts=result.conflicts,
         )  # fmt: skip
     return len(files)
 

@@ -116,7 +116,7 @@ def test_another_quantity_is_refused_whole_and_replaced_on_request(api: str, wor
     refused = post(api, token, new, ENTRY | {"quantity": "120"})
     assert refused.status_code == 409
     assert refused.json()["code"] == "conflict"
-    assert "118.4 is there (version 1, mes), not 120" in refused.json()["details"][0]
+    assert "118.4 is there (version 1), not 120" in refused.json()["details"][0]
     assert rows(works, CURRENT) == [(118.4, 1, "mes")]
     answer = post(api, token, new, ENTRY | {"quantity": "120"}, supersede=True)
     assert answer.json() == {"written": 2, "present": 0}
