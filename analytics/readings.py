@@ -37,7 +37,7 @@ class SeriesReadings:
 def load_readings(
     connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
 ) -> SeriesReadings:
-    """Return the good readings in [since, until] that no retraction took out."""
+    """Return the good readings in [since, until] that nobody retracted or voided."""
     rows = copy_rows(
         connection,
         "SELECT ts, coalesce(raw_int, 0), coalesce(raw_real, 0), late_ms, batch"
@@ -56,6 +56,13 @@ def load_readings(
             | ((batch & 0xFFFFFFFF) < low)
             | ((batch & 0xFFFFFFFF) > high)
         )
+    ts_us = rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US
+    for low, high in connection.execute(
+        "SELECT from_ts, to_ts FROM reading_void WHERE series_id = %s"
+        " AND superseded_commit_no IS NULL AND from_ts <= %s AND to_ts > %s",
+        (series_id, until, since),
+    ):
+        kept &= (ts_us < microseconds(low)) | (ts_us >= microseconds(high))
     rows, batch = rows[kept], batch[kept]
     time_us = rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US
     return SeriesReadings(

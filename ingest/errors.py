@@ -4,7 +4,8 @@
 
     EnpilotError
     ├── ConfigurationError
-    │   └── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    │   ├── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    │   └── CorrectionError        a correction that cannot be proposed or decided like this
     ├── PermanentError
     │   └── RefusedError           one message cannot be accepted: quarantine, acknowledge, go on
     └── RetryableError
@@ -18,7 +19,7 @@ from pathlib import Path
 from enpilot.errors import ConfigurationError, PermanentError, RetryableError
 from enpilot.wire import Refusal
 
-__all__ = ["BrokerUnavailableError", "ImportRefusedError", "RefusedError"]
+__all__ = ["BrokerUnavailableError", "CorrectionError", "ImportRefusedError", "RefusedError"]
 
 
 class RefusedError(PermanentError):
@@ -42,6 +43,10 @@ class ImportRefusedError(ConfigurationError):
         super().__init__(f"{file}: " + "; ".join(errors))
         self.file = file
         self.errors = errors
+
+
+class CorrectionError(ConfigurationError):
+    """A correction that cannot be proposed or decided like this; nothing was changed."""
 
 
 class BrokerUnavailableError(RetryableError):
