@@ -80,7 +80,8 @@ ALTER TABLE installation_register DROP CONSTRAINT installation_register_pkey;
 CREATE UNIQUE INDEX installation_register_current
     ON installation_register (installation_id, series_id) WHERE superseded_commit_no IS NULL;
 
-ALTER TABLE reading_correction ADD COLUMN correction_id integer REFERENCES correction;
+-- Which decision put it in force; none for what an import superseded.
+ALTER TABLE reading_correction ADD COLUMN decided_correction_id integer REFERENCES correction;
 
 -- Insert an epoch with the facts of a row and the span and provenance given apart.
 CREATE FUNCTION insert_epoch(e series_epoch, since timestamptz, until timestamptz,
@@ -173,7 +174,7 @@ BEGIN
         VALUES (c.series_id, c.from_ts, c.to_ts, chosen, number);
     WHEN 'replace' THEN
         INSERT INTO reading_correction (kind, series_id, ts, batch, raw_int, raw_real, author,
-            reason, origin, correction_id, commit_no)
+            reason, origin, decided_correction_id, commit_no)
         VALUES ('replace', c.series_id, c.from_ts, (c.detail ->> 'batch')::bigint,
             (c.detail ->> 'raw_int')::bigint, (c.detail ->> 'raw_real')::float8, c.author,
             c.reason, 'human', chosen, number);
@@ -197,7 +198,7 @@ BEGIN
     UPDATE reading_void SET superseded_commit_no = number
     WHERE correction_id = chosen AND superseded_commit_no IS NULL;
     UPDATE reading_correction SET superseded_commit_no = number
-    WHERE correction_id = chosen AND superseded_commit_no IS NULL;
+    WHERE decided_correction_id = chosen AND superseded_commit_no IS NULL;
     UPDATE energy_substitution SET superseded_commit_no = number
     WHERE correction_id = chosen AND superseded_commit_no IS NULL;
     IF c.kind = 'meaning' THEN
@@ -206,6 +207,24 @@ BEGIN
     INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)
     VALUES (c.series_id, c.from_ts, greatest(c.from_ts, coalesce(c.to_ts, now())), number);
 END $$;
+
+-- Readings that no retraction, correction or void takes out.
+CREATE OR REPLACE VIEW counted_reading AS
+    SELECT r.ts, r.series_id, r.raw_int, r.raw_real, r.quality, r.late_ms, r.batch
+    FROM reading r
+    WHERE NOT EXISTS (
+            SELECT FROM retraction x
+            WHERE x.superseded_commit_no IS NULL AND x.stream_no = (r.batch >> 32)
+              AND (r.batch & 4294967295) BETWEEN x.from_seq AND x.to_seq)
+      AND NOT EXISTS (
+            SELECT FROM reading_correction c
+            WHERE c.superseded_commit_no IS NULL AND c.kind = 'void'
+              AND c.series_id = r.series_id AND c.ts = r.ts
+              AND (c.batch IS NULL OR c.batch = r.batch))
+      AND NOT EXISTS (
+            SELECT FROM reading_void v
+            WHERE v.superseded_commit_no IS NULL AND v.series_id = r.series_id
+              AND v.from_ts <= r.ts AND r.ts < v.to_ts);
 
 -- Each correction with its state, and who approved what; what a figure names beside it.
 CREATE VIEW correction_state WITH (security_barrier) AS
