@@ -13,6 +13,7 @@ import psycopg
 import structlog
 
 from analytics.engine import Pass, mark_site_dirty, run_once
+from analytics.preview import preview
 from analytics.settings import AnalyzeSettings
 from enpilot.archive import ArchiveUnavailableError
 from enpilot.database import connect, database_url, run_connected
@@ -101,6 +102,31 @@ def recompute(
 def _refuse_to_wait(done: Pass) -> None:
     for reason in done.waiting.values():
         raise ArchiveUnavailableError(f"figures stay as they were: {reason}")
+
+
+@app.command(name="preview")
+def preview_correction(number: int) -> None:
+    """Show what approving a correction, or revoking one in force, would change; nothing is kept.
+
+    Parameters
+    ----------
+    number
+        The correction, see `enpilot correct list`.
+    """
+    with connect(database_url(), "analyze", autocommit=True) as connection:
+        changes = preview(connection, number)
+    for c in changes:
+        verdict = f"  {c.verdict_before} → {c.verdict_after}" if c.verdict_after else ""
+        print(
+            f"{c.what:32} {c.period_kind:26} {c.period_from}  {_figure(c.before)} → "
+            f"{_figure(c.after)} {c.unit}{verdict}"
+        )
+    if not changes:
+        print("no figure would change")
+
+
+def _figure(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.4f}"
 
 
 def _say(done: Pass) -> None:

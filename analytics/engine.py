@@ -17,7 +17,7 @@ from enpilot import __version__
 from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 from enpilot.database import data_version
 
-__all__ = ["Pass", "mark_site_dirty", "run_once"]
+__all__ = ["Pass", "mark_site_dirty", "recompute_site", "run_once"]
 
 # Touched times nearer than this are computed in one go.
 _NEAR: Final = dt.timedelta(days=31)
@@ -65,7 +65,7 @@ def run_once(connection: psycopg.Connection[Any]) -> Pass:
     for (site_id,) in connection.execute(
         "SELECT DISTINCT site_id FROM dirty_site ORDER BY 1"
     ).fetchall():
-        done.figures += _recompute_site(connection, site_id, version)
+        done.figures += recompute_site(connection, site_id, version)
     return done
 
 
@@ -97,7 +97,8 @@ def mark_site_dirty(
     return marked
 
 
-def _recompute_site(connection: psycopg.Connection[Any], site_id: int, version: int) -> int:
+def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: int) -> int:
+    """Compute a site's figures where they are dirty; return how many rows were written."""
     with connection.transaction():
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.site', %s))", (site_id,)

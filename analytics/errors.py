@@ -6,10 +6,12 @@
     └── AnalyticsError
         ├── CounterError              readings or rules that cannot be accounted
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
-        │   └── ReadingOrderError     read instants that do not strictly increase
+        │   ├── ReadingOrderError     read instants that do not strictly increase
+        │   └── RecodeError           a type that takes other registers than were read
         ├── FactorError               standard coal cannot be computed
         │   ├── FactorUnitError       the factor is per another unit
         │   └── MissingFactorError    no factor holds on that day
+        ├── NoSuchCorrectionError     nothing to show the effect of
         └── TargetError               a target that cannot be judged by anybody
 """
 
@@ -24,7 +26,9 @@ __all__ = [
     "FactorUnitError",
     "LevelRangeError",
     "MissingFactorError",
+    "NoSuchCorrectionError",
     "ReadingOrderError",
+    "RecodeError",
     "TargetError",
 ]
 
@@ -45,6 +49,10 @@ class ReadingOrderError(CounterError):
     """Read instants of one series do not strictly increase."""
 
 
+class RecodeError(CounterError):
+    """Registers of one width cannot be taken for a number of another."""
+
+
 class FactorError(AnalyticsError):
     """Energy that cannot be converted to standard coal."""
 
@@ -55,6 +63,10 @@ class FactorUnitError(FactorError):
 
 class MissingFactorError(FactorError):
     """No factor of the scheme holds for the medium on that day."""
+
+
+class NoSuchCorrectionError(AnalyticsError):
+    """A correction that is not there, or that no decision can change any more."""
 
 
 class TargetError(AnalyticsError):

@@ -188,8 +188,10 @@ def load_intervals(
     scales = {
         epoch_id: _EpochScale(Fraction(scale) * unit_ratio(quantity, unit), period_s)
         for epoch_id, scale, unit, period_s in connection.execute(
+            # Superseded ones too: rows outside of what was superseded still name them, and what
+            # is inside is dirty and computed before it is summed. The present one comes last.
             "SELECT epoch_id, scale, unit, period_s FROM series_epoch WHERE series_id = %s"
-            " AND superseded_commit_no IS NULL",
+            " ORDER BY superseded_commit_no IS NULL, valid_from",
             (series_id,),
         )
     }

@@ -31,7 +31,9 @@ from analytics.counter_levels import MICRO, collapse_readings, to_level_micro
 from analytics.counter_runs import join_accounts
 from analytics.errors import LevelRangeError
 from analytics.readings import SeriesReadings, instant, load_readings, microseconds
+from analytics.recode import Recoding
 from analytics.spans import merge_spans
+from analytics.substitution import load_substitutions, substitute
 from enpilot.archive import reading_after, reading_before
 
 __all__ = ["Touched", "recompute_point"]
@@ -70,7 +72,7 @@ class Touched:
 class _Epoch:
     epoch_id: int
     counter_kind: str
-    whole_number: bool
+    recoding: Recoding
     modulus: int
     rated_micro_per_s: int
     gap_s: int
@@ -83,6 +85,7 @@ class _Series:
     series_id: int
     site_id: int
     point_id: int
+    quantity: str
 
 
 def recompute_point(
@@ -111,12 +114,12 @@ def recompute_point(
         # A statement of its own, after the lock: it sees what the last holder left (D11).
         claimed = connection.execute(
             "DELETE FROM dirty d USING series s WHERE s.series_id = d.series_id"
-            " AND s.point_id = %s RETURNING d.series_id, s.site_id, d.from_ts, d.to_ts",
+            " AND s.point_id = %s RETURNING d.series_id, s.site_id, s.quantity, d.from_ts, d.to_ts",
             (point_id,),
         ).fetchall()
         spans: dict[_Series, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
-        for series_id, site_id, since, until in claimed:
-            spans[_Series(series_id, site_id, point_id)].append((since, until))
+        for series_id, site_id, quantity, since, until in claimed:
+            spans[_Series(series_id, site_id, point_id, quantity)].append((since, until))
         touched = [
             done
             for series, dirty in spans.items()
@@ -141,6 +144,10 @@ def _recompute_series(
 ) -> Touched | None:
     epochs = _epochs(connection, series.series_id)
     low, high = _widened(connection, series.series_id, since, until)
+    substitutions = load_substitutions(connection, series.series_id, series.quantity, low, high)
+    # A substitution is shared out over its whole span, so all of that is computed.
+    low = min([low, *(s.since for s in substitutions)])
+    high = max([high, *(s.until for s in substitutions)])
     window = (
         microseconds(low) // _GRID_US * _GRID_US,
         -(-microseconds(high) // _GRID_US) * _GRID_US,
@@ -174,34 +181,33 @@ def _recompute_series(
         _write_gaps(connection, series, epoch, result, version)
         found += [(epoch, f) for f in result.findings]
         rows += len(result.start_us)
+    for substitution in substitutions:
+        substitute(connection, series.series_id, series.quantity, substitution, version)
     _write_findings(connection, series, found, window, version)
     return Touched(series.site_id, instant(window[0]), instant(window[1]), rows)
 
 
 def _epochs(connection: psycopg.Connection[Any], series_id: int) -> list[_Epoch]:
-    return [
-        _Epoch(
-            epoch_id,
-            kind,
-            "int" in raw_type,
-            int((modulus or 0) * MICRO),
-            0
-            if not rated
-            else int(float(rated) / float(abs(scale)) / 3600 * MICRO * _RATED_MARGIN),
-            max(_LEAST_GAP_S, int((period or 0) * _GAP_PERIODS)),
-            valid_from,
-            valid_to,
+    rows = connection.execute(
+        "SELECT epoch_id, counter_kind, coalesce(read_type, raw_type), raw_type, decoding, modulus,"
+        " rated_max_per_h, scale, period_s, valid_from, valid_to FROM series_epoch"
+        " WHERE series_id = %s AND superseded_commit_no IS NULL AND counter_kind IS NOT NULL"
+        " ORDER BY valid_from",
+        (series_id,),
+    ).fetchall()
+    epochs = []
+    for epoch_id, kind, read_type, raw_type, decoding, modulus, rated, scale, period, *span in rows:
+        rated_micro_per_s = (
+            int(float(rated) / float(abs(scale)) / 3600 * MICRO * _RATED_MARGIN) if rated else 0
         )
-        for epoch_id, kind, raw_type, modulus, rated, scale, period, valid_from, valid_to in (
-            connection.execute(
-                "SELECT epoch_id, counter_kind, raw_type, modulus, rated_max_per_h, scale,"
-                " period_s, valid_from, valid_to FROM series_epoch WHERE series_id = %s"
-                " AND superseded_commit_no IS NULL AND counter_kind IS NOT NULL"
-                " ORDER BY valid_from",
-                (series_id,),
+        gap_s = max(_LEAST_GAP_S, int((period or 0) * _GAP_PERIODS))
+        epochs.append(
+            _Epoch(
+                epoch_id, kind, Recoding(read_type, raw_type, decoding),
+                int((modulus or 0) * MICRO), rated_micro_per_s, gap_s, *span,
             )
-        )
-    ]
+        )  # fmt: skip
+    return epochs
 
 
 def _widened(
@@ -272,7 +278,7 @@ def _account_run(
 ) -> Account | None:
     if not len(readings):
         return None
-    raw = readings.whole if epoch.whole_number else readings.real
+    raw = epoch.recoding.apply(readings.whole if epoch.recoding.reads_whole else readings.real)
     try:
         levels = to_level_micro(raw)
     except LevelRangeError:
@@ -293,8 +299,8 @@ def _replacements(connection: psycopg.Connection[Any], series: _Series) -> list[
     rows = connection.execute(
         "SELECT i.valid_from, i.device_id, r.opening_raw, r.closing_raw FROM installation i"
         " LEFT JOIN installation_register r ON r.installation_id = i.installation_id"
-        " AND r.series_id = %s WHERE i.point_id = %s AND i.superseded_commit_no IS NULL"
-        " ORDER BY i.valid_from",
+        " AND r.series_id = %s AND r.superseded_commit_no IS NULL"
+        " WHERE i.point_id = %s AND i.superseded_commit_no IS NULL ORDER BY i.valid_from",
         (series.series_id, series.point_id),
     ).fetchall()
     return [

@@ -91,6 +91,14 @@ def _corrected(
 ) -> NDArray[np.bool_]:
     """Replace numbers in place; return which readings no correction voids."""
     kept = np.ones(len(ts), np.bool_)
+    for low, high in connection.execute(
+        "SELECT from_ts, to_ts FROM reading_void WHERE series_id = %s"
+        " AND superseded_commit_no IS NULL AND from_ts <= %s AND to_ts > %s",
+        (series_id, until, since),
+    ):
+        kept &= (ts < microseconds(low) - POSTGRES_EPOCH_US) | (
+            ts >= microseconds(high) - POSTGRES_EPOCH_US
+        )
     corrections = copy_rows(
         connection,
         "SELECT ts, coalesce(batch, -1), kind = 'void', coalesce(raw_int, 0),"

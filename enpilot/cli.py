@@ -33,6 +33,11 @@ _COMMANDS: Final = (
         "import",
         "Files into the database; the same file twice is once.",
     ),
+    (
+        "ingest.corrections.cli:app",
+        "correct",
+        "What a person says against the registers, by two.",
+    ),
     ("analytics.cli:app", "analyze", "Readings to energy, EnPIs and verdicts."),
     ("analytics.alerts.cli:app", "alerts", "Threshold rules and their messages."),
     ("dashboards.portal.cli:app", "portal", "Pages for the plant: overview and performance."),

@@ -5,6 +5,7 @@
     EnpilotError
     ├── ConfigurationError
     │   ├── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    │   ├── CorrectionError        a correction that cannot be proposed or decided like this
     │   ├── SourceError            a publisher's file that does not fit the plant
     │   └── TokenError             a token that cannot be made or ended like this
     ├── PermanentError
@@ -23,6 +24,7 @@ from enpilot.wire import Refusal
 
 __all__ = [
     "BrokerUnavailableError",
+    "CorrectionError",
     "EntriesRefusedError",
     "ImportRefusedError",
     "RefusedError",
@@ -52,6 +54,10 @@ class ImportRefusedError(ConfigurationError):
         super().__init__(f"{file}: " + "; ".join(errors))
         self.file = file
         self.errors = errors
+
+
+class CorrectionError(ConfigurationError):
+    """A correction that cannot be proposed or decided like this; nothing was changed."""
 
 
 class SourceError(ConfigurationError):

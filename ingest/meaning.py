@@ -266,6 +266,8 @@ def open_epoch(
     """
     current = _current(connection, meaning.series_id, first)
     ratio, installation_id, installed_to = _ratio(connection, meaning, first)
+    if current is None:
+        first = _since_the_device_before(connection, meaning, installation_id, first)
     if current is not None:
         if current.facts == _facts(meaning, ratio):
             return
@@ -348,6 +350,27 @@ def _ratio(
     return ratio_of(d.quantity, d.side, ct, pt, sign), installation_id, valid_to
 
 
+def _since_the_device_before(
+    connection: psycopg.Connection[Any],
+    meaning: Meaning,
+    installation_id: int | None,
+    first: dt.datetime,
+) -> dt.datetime:
+    """Return when the installation began if another ended just then, else the first reading.
+
+    What the new device counted up to its first reading belongs to it, not to nobody.
+    """
+    row = connection.execute(
+        "SELECT i.valid_from FROM installation i JOIN series_epoch e ON e.valid_to = i.valid_from"
+        " WHERE i.installation_id = %s AND e.series_id = %s AND e.superseded_commit_no IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM series_epoch b WHERE b.series_id = e.series_id"
+        " AND b.superseded_commit_no IS NULL AND b.valid_from >= i.valid_from"
+        " AND b.valid_from < %s)",
+        (installation_id, meaning.series_id, first),
+    ).fetchone()
+    return first if row is None else row[0]
+
+
 def ratio_of(quantity: str, side: str, ct: Decimal, pt: Decimal, sign: int) -> Decimal:
     """Return what an installation multiplies a register by.
 
@@ -388,12 +411,8 @@ def _copy_until(
     connection: psycopg.Connection[Any], epoch_id: int, end: dt.datetime, commit_no: int
 ) -> None:
     connection.execute(
-        "INSERT INTO series_epoch (series_id, installation_id, raw_type, decoding, side,"
-        ' register_scale, ratio, "offset", unit, modulus, counter_kind, rated_max_per_h, period_s,'
-        " origin, birth_sha256, valid_from, valid_to, author, reason, commit_no)"
-        " SELECT series_id, installation_id, raw_type, decoding, side, register_scale, ratio,"
-        ' "offset", unit, modulus, counter_kind, rated_max_per_h, period_s, origin, birth_sha256,'
-        " valid_from, %s, author, reason, %s FROM series_epoch WHERE epoch_id = %s",
+        "SELECT insert_epoch(e, e.valid_from, %s, e.author, e.reason, %s) FROM series_epoch e"
+        " WHERE epoch_id = %s",
         (end, commit_no, epoch_id),
     )
 

@@ -137,6 +137,12 @@ def _counted(connection: psycopg.Connection[Any], series_id: int, rows: Rows) ->
         (series_id,),
     ):
         kept &= (ts_us != microseconds(at)) | (batch != (batch if of is None else of))
+    for low, high in connection.execute(
+        "SELECT from_ts, to_ts FROM reading_void WHERE series_id = %s"
+        " AND superseded_commit_no IS NULL",
+        (series_id,),
+    ):
+        kept &= (ts_us < microseconds(low)) | (ts_us >= microseconds(high))
     return rows[kept]
 
 

@@ -66,13 +66,17 @@ class Dated(_Strict, kw_only=True, rename={"valid_from": "from", "valid_to": "to
 
 
 class Site(Dated, kw_only=True):
-    """The place that the file describes; ``demonstration`` says what is synthetic in it."""
+    """The place that the file describes; ``demonstration`` says what is synthetic in it.
+
+    With ``self_approval`` somebody may approve her own corrections where a second person should.
+    """
 
     code: Code
     name: Names
     timezone: str
     production_day_start: dt.time = dt.time(0)
     demonstration: Names | None = None
+    self_approval: bool = False
 
 
 class Enterprise(Dated, kw_only=True):

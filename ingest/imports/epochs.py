@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ import psycopg
 from ingest.imports.records import Author
 from ingest.meaning import ratio_of
 
-__all__ = ["split_by_installation"]
+__all__ = ["note_register", "split_by_installation"]
 
 _FAR = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
@@ -69,13 +70,18 @@ def split_by_installation(
             (author.commit_no, epoch_id),
         )
         for begin, stop, item in pieces:
+            # Under the installation that it had, a piece keeps the ratio that a person may have
+            # corrected.
+            number = None if item is None else item.installation_id
+            other = number != installation_id
             ratio = (
                 Decimal(1)
                 if item is None
                 else ratio_of(quantity, side, item.ct_ratio, item.pt_ratio, item.sign)
             )
-            number = None if item is None else item.installation_id
-            _insert_piece(connection, epoch_id, number, ratio, (begin, stop), author)
+            _insert_piece(
+                connection, epoch_id, (number, ratio) if other else None, (begin, stop), author
+            )
         connection.execute(
             "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"
             " VALUES (%s, %s, least(%s, now()), %s)",
@@ -106,20 +112,72 @@ def _pieces(
 def _insert_piece(
     connection: psycopg.Connection[Any],
     epoch_id: int,
-    installation_id: int | None,
-    ratio: Decimal,
+    installed: tuple[int | None, Decimal] | None,
     span: tuple[dt.datetime, dt.datetime],
     author: Author,
 ) -> None:
+    changed = (
+        {} if installed is None else {"installation_id": installed[0], "ratio": str(installed[1])}
+    )
     connection.execute(
-        "INSERT INTO series_epoch (series_id, installation_id, raw_type, decoding, side,"
-        ' register_scale, ratio, "offset", unit, modulus, counter_kind, rated_max_per_h, period_s,'
-        " origin, birth_sha256, valid_from, valid_to, author, reason, commit_no)"
-        " SELECT series_id, %s, raw_type, decoding, side, register_scale, %s,"
-        ' "offset", unit, modulus, counter_kind, rated_max_per_h, period_s, origin,'
-        " birth_sha256, %s, %s, %s, %s, %s FROM series_epoch WHERE epoch_id = %s",
+        "SELECT insert_epoch(jsonb_populate_record(e, %s), %s, %s, %s, %s, %s)"
+        " FROM series_epoch e WHERE epoch_id = %s",
         (
-            installation_id, ratio, span[0], None if span[1] == _FAR else span[1],
+            json.dumps(changed), span[0], None if span[1] == _FAR else span[1],
             author.name, author.reason, author.commit_no, epoch_id,
         ),
     )  # fmt: skip
+
+
+def note_register(
+    connection: psycopg.Connection[Any],
+    point_id: int,
+    installed_at: dt.datetime | None,
+    series_id: int,
+    levels: tuple[str | None, str | None],
+    author: Author,
+) -> int:
+    """Note what stood on a register when a device came and went; another number supersedes.
+
+    Parameters
+    ----------
+    installed_at
+        When the installation begins.
+    levels
+        Opening and closing register [counts], None where nobody noted it.
+
+    Returns
+    -------
+    int
+        1 if something new was noted, else 0.
+    """
+    row = connection.execute(
+        "SELECT i.installation_id, r.series_id, r.opening_raw, r.closing_raw, i.valid_to"
+        " FROM installation i LEFT JOIN installation_register r"
+        " ON r.installation_id = i.installation_id AND r.series_id = %s"
+        " AND r.superseded_commit_no IS NULL"
+        " WHERE i.point_id = %s AND i.valid_from = %s AND i.superseded_commit_no IS NULL",
+        (series_id, point_id, installed_at),
+    ).fetchone()
+    assert row is not None  # the installation was recorded just before
+    installation_id, noted, opening, closing, until = row
+    said = tuple(None if level is None else Decimal(level) for level in levels)
+    if noted is not None and (opening, closing) == said:
+        return 0
+    connection.execute(
+        "UPDATE installation_register SET superseded_commit_no = %s"
+        " WHERE installation_id = %s AND series_id = %s AND superseded_commit_no IS NULL",
+        (author.commit_no, installation_id, series_id),
+    )
+    connection.execute(
+        "INSERT INTO installation_register (installation_id, series_id, opening_raw, closing_raw,"
+        " author, commit_no) VALUES (%s, %s, %s, %s, %s, %s)",
+        (installation_id, series_id, *said, author.name, author.commit_no),
+    )
+    # The advance at either end of the installation hangs on it.
+    connection.execute(
+        "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"
+        " SELECT %s, at, at, %s FROM unnest(%s::timestamptz[]) AS at WHERE at <= now()",
+        (series_id, author.commit_no, [at for at in (installed_at, until) if at is not None]),
+    )
+    return 1

@@ -14,7 +14,7 @@ import psycopg
 from enpilot.database import draw_commit_no
 from enpilot.plant import Names, Plant
 from enpilot.plant.model import Dated
-from ingest.imports.epochs import split_by_installation
+from ingest.imports.epochs import note_register, split_by_installation
 from ingest.imports.records import Author, DatedRow, reconcile_records, thing
 from ingest.meaning import series_of
 
@@ -104,6 +104,7 @@ class _PlantImport:
             "production_day_start": site.production_day_start,
             "demonstration_zh": demonstration and demonstration.zh,
             "demonstration_en": demonstration and demonstration.en,
+            "self_approval": site.self_approval,
         }
         self._records("site_record", {"site_id": self._site_id}, [_dated(site, facts)])
         for enterprise in self._plant.enterprise:
@@ -180,14 +181,10 @@ class _PlantImport:
                         self._connection, self._site_id, point_id, register.quantity,
                         register.channel,
                     )  # fmt: skip
-                    self._connection.execute(
-                        "INSERT INTO installation_register"
-                        " SELECT installation_id, %s, %s, %s FROM installation"
-                        " WHERE point_id = %s AND valid_from = %s"
-                        " AND superseded_commit_no IS NULL"
-                        " ON CONFLICT (installation_id, series_id) DO NOTHING",
-                        (series_id, register.opening, register.closing, point_id, i.valid_from),
-                    )
+                    self._changes.changes["installation_register"] += note_register(
+                        self._connection, point_id, i.valid_from, series_id,
+                        (register.opening, register.closing), self._author,
+                    )  # fmt: skip
             self._changes.changes["series_epoch"] += split_by_installation(
                 self._connection, point_id, self._author
             )

@@ -11,8 +11,10 @@ import pytest
 from analytics.engine import mark_site_dirty, run_once
 from enpilot.database import connect
 from ingest.imports.retract import retract
+from ingest.meaning import Meaning, open_epoch
 from tests.analytics.conftest import WORKS
 from tests.imported import apply_plant, import_counts, import_production
+from tests.ingest.gateway import declaration
 
 ZONE = dt.timezone(dt.timedelta(hours=8))
 QUARTER = dt.timedelta(minutes=15)
@@ -106,6 +108,29 @@ def test_a_gap_across_midnight_lowers_the_coverage_of_both_days(works: str, tmp_
         works, "SELECT coverage FROM energy_period WHERE period_kind = 'day' ORDER BY period_from"
     )
     assert [r[0] for r in found] == [pytest.approx(0.75), pytest.approx(0.75)]
+
+
+def test_what_was_counted_under_an_earlier_meaning_stays(works: str, tmp_path: Path) -> None:
+    times = quarters(local(2026, 3, 1), local(2026, 3, 3))
+    import_counts(works, tmp_path, times, steady(times, 10))
+    compute(works)
+    said = declaration(register_scale="0.02")
+    with connect(works, "test", autocommit=True) as connection, connection.transaction():
+        open_epoch(connection, Meaning(1, said, 900, "birth", b"2", "gateway"), times[96], 99)
+        connection.execute(
+            "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no) VALUES (1, %s, %s, 99)",
+            (times[96], times[-1]),
+        )
+        connection.execute(
+            "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
+            " SELECT site_id, %s, %s, 0 FROM site",
+            (times[0], times[-1]),
+        )
+    compute(works)
+    query = "SELECT amount FROM energy_period WHERE period_kind = 'day' ORDER BY period_from"
+    assert [r[0] for r in rows(works, query)] == [
+        pytest.approx(960 * 0.4), pytest.approx(960 * 0.8)
+    ]  # fmt: skip
 
 
 def test_a_retracted_import_is_out_of_the_figures(works: str, tmp_path: Path) -> None:
