@@ -8,7 +8,6 @@ lets the others run.
 
 from __future__ import annotations
 
-import gc
 import random
 import threading
 import time
@@ -243,7 +242,6 @@ class Worker:
         except _OUTAGES as error:
             _log.warning("housekeeping waits for the database", reason=_first_line(error))
             self._writing.close()
-        gc.collect()
 
 
 class _Connection:

@@ -17,7 +17,14 @@ app = cyclopts.App(name="ingest", help="Measure the ingest worker, a bare COPY a
 
 
 @app.default
-def ingest(*, json: Path | None = None, seconds: float = 60.0) -> None:
+def ingest(
+    *,
+    json: Path | None = None,
+    seconds: float = 60.0,
+    agents: int = 40,
+    meters: int = 5,
+    samples: int = 2,
+) -> None:
     """Measure speed, loss, delay, memory and processor time; takes some four times ``seconds``.
 
     Uses a scratch database on the server of ENPILOT_DATABASE_URL, else an embedded PostgreSQL.
@@ -28,9 +35,12 @@ def ingest(*, json: Path | None = None, seconds: float = 60.0) -> None:
         Also write the figures there.
     seconds
         How long the main scenario runs [s]; the others are in proportion.
+    agents, meters, samples
+        Gateways, meters of ten series each behind every one, and instants in a message.
     """
     with tempfile.TemporaryDirectory(prefix="enpilot-bench-") as folder:
-        figures = json_text.dumps(Bench(Path(folder), seconds, Shape()).run(), indent=2)
+        shape = Shape(agents=agents, meters=meters, samples=samples)
+        figures = json_text.dumps(Bench(Path(folder), seconds, shape).run(), indent=2)
     print(figures)
     if json is not None:
         json.write_text(figures + "\n", "utf-8")

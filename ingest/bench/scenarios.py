@@ -95,9 +95,7 @@ class Bench:
         rows = max(1, round(saturated["readings_per_group"]))
         bare, bare_server_cpu_s = self._bare_copy(url, connection, rate, rows)
         self._empty(connection)
-        half = self._worker_run(
-            url, group, connection, rate=rate / 2, seconds=max(10.0, self._seconds / 3)
-        )
+        half = self._worker_run(url, group, connection, rate=rate / 2, seconds=self._part(10.0, 3))
         self._empty(connection)
         if read_capabilities(connection).direct_compress:
             self._drain(url, group, connection)
@@ -274,7 +272,7 @@ class Bench:
         return (copied - 1) / (ended - measured_from), spent / total * 1e6
 
     def _straightforward(self, url: str, connection: psycopg.Connection[Any]) -> float:
-        seconds = max(5.0, self._seconds / 4)
+        seconds = self._part(5.0, 4)
         work = self._assignment(_STRAIGHTFORWARD_RATE, seconds, receipts=False)
         subscriber = subprocess.Popen(
             [sys.executable, "-m", "ingest.bench.straightforward", str(self._port), url],
@@ -306,6 +304,10 @@ class Bench:
         )
         self._figures |= {"drain_points_per_s": round(drained["points_per_s"]), "drain": drained}
         self._empty(connection)
+
+    def _part(self, least_s: float, share: int) -> float:
+        """Return how long a side scenario runs [s]."""
+        return min(self._seconds, max(least_s, self._seconds / share))
 
     def _empty(self, connection: psycopg.Connection[Any]) -> None:
         """Begin each measurement with the same table."""

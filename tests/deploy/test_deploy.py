@@ -166,6 +166,34 @@ def test_the_broker_keeps_agents_apart(guarded: Broker) -> None:
     assert heard["gw2"] == []
 
 
+def test_ingest_may_share_data_and_an_agent_in_the_same_group_hears_none(guarded: Broker) -> None:
+    heard: dict[str, list[bytes]] = {"ingest": [], "gw2": []}
+    clients = {}
+    for user in heard:
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, user, userdata=user)
+        client.username_pw_set(user, f"{user}-secret")
+        client.on_message = lambda _c, who, m: heard[who].append(m.payload)
+        client.connect("127.0.0.1", guarded.port)
+        client.subscribe("$share/ingest/enpilot/v1/+/data", 1)
+        client.loop_start()
+        clients[user] = client
+    sender = mqtt.Client(CallbackAPIVersion.VERSION2, "gw1")
+    sender.username_pw_set("gw1", "gw1-secret")
+    sender.connect("127.0.0.1", guarded.port)
+    sender.loop_start()
+    try:
+        deadline = time.monotonic() + 15
+        while len(heard["ingest"]) < 5:
+            assert time.monotonic() < deadline
+            sender.publish("enpilot/v1/gw1/data", b"own", qos=1).wait_for_publish(5)
+            time.sleep(0.02)
+    finally:
+        for client in (*clients.values(), sender):
+            client.disconnect()
+            client.loop_stop()
+    assert heard["gw2"] == []
+
+
 def test_nobody_comes_in_without_a_password(guarded: Broker) -> None:
     refused: list[bool] = []
     client = mqtt.Client(CallbackAPIVersion.VERSION2, "nobody")
