@@ -341,7 +341,7 @@ def test_codes_that_are_stored_for_decades_keep_their_numbers() -> None:
     }  # fmt: skip
     assert {f.name: f.value for f in QualityFlag} == {
         "CLOCK_HELD": 0x100, "THINNED": 0x200, "IMPORTED": 0x400, "OUT_OF_RANGE": 0x800,
-        "MANUAL": 0x1000,
+        "MANUAL": 0x1000, "DERIVED": 0x2000, "BEGINS": 0x4000,
     }  # fmt: skip
     assert sorted(Refusal) == [
         "fork", "future_timestamp", "malformed", "no_grant", "overflow", "shape", "too_large",
