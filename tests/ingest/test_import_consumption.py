@@ -42,6 +42,13 @@ def works(tmp_path: Path, database_url: str) -> str:
     return database_url
 
 
+@pytest.fixture
+def plain_works(tmp_path: Path, postgres_url: str) -> str:
+    """On one kind of server, for what never asks it anything of its own."""
+    apply_plant(postgres_url, tmp_path, WORKS)
+    return postgres_url
+
+
 def bring(
     url: str, folder: Path, amounts: Amounts, *, supersede: bool = False, chunk_values: int = 7
 ) -> ImportResult:
@@ -185,11 +192,11 @@ def test_registers_and_amounts_do_not_share_a_channel(works: str, tmp_path: Path
     ],
 )
 def test_amounts_that_cannot_be_are_refused(
-    works: str, tmp_path: Path, lines: list[str], said: str
+    plain_works: str, tmp_path: Path, lines: list[str], said: str
 ) -> None:
     file = text_file(tmp_path, "\n".join(["ts,kwh", *lines]))
     with pytest.raises(ImportRefusedError, match=said):
-        run_import(works, import_readings, file, mapping_file(tmp_path, MAPPING))
+        run_import(plain_works, import_readings, file, mapping_file(tmp_path, MAPPING))
 
 
 def test_a_read_register_after_amounts_begins_anew(works: str, tmp_path: Path) -> None:
@@ -202,14 +209,14 @@ def test_a_read_register_after_amounts_begins_anew(works: str, tmp_path: Path) -
     assert rows(works, "SELECT code FROM finding") == []
 
 
-def test_amounts_of_days_are_known_by_the_day_only(works: str, tmp_path: Path) -> None:
+def test_amounts_of_days_are_known_by_the_day_only(plain_works: str, tmp_path: Path) -> None:
     days = [f"{START.date() + dt.timedelta(days=i)},{100 + i}" for i in range(4)]
     mapping = mapping_file(tmp_path, 'period = "day"\n' + MAPPING)
     file = text_file(tmp_path, "\n".join(["ts,kwh", *days]))
-    run_import(works, import_readings, file, mapping)
-    compute(works)
+    run_import(plain_works, import_readings, file, mapping)
+    compute(plain_works)
     found_days = rows(
-        works,
+        plain_works,
         "SELECT amount, coverage, estimated_share, distribution_coverage FROM energy_period"
         " WHERE period_kind = 'day' ORDER BY period_from",
     )
