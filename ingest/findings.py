@@ -14,7 +14,7 @@ __all__ = ["Evidence", "report", "report_restored"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was found about an agent; it is shown with the agent's site."""
+    """What was found about an agent; it is shown with the agent's site and names the agent."""
 
     agent: str
     facts: Mapping[str, object]
@@ -49,7 +49,8 @@ def report(
         " ON CONFLICT DO NOTHING",
         {
             "code": code, "severity": severity, "no": commit_no, "once": once_a_stream,
-            "agents": [f.agent for f in found], "facts": [json.dumps(f.facts) for f in found],
+            "agents": [f.agent for f in found],
+            "facts": [json.dumps({"agent": f.agent, **f.facts}) for f in found],
         },
     )  # fmt: skip
 

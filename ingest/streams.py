@@ -125,7 +125,7 @@ def report_clones(
         Evidence(
             agent,
             {
-                "agent": agent, "stream": str(younger), "other": str(older),
+                "stream": str(younger), "other": str(older),
                 "previous": None if previous is None else str(previous),
                 "newest": new.isoformat(), "newest_of_other": old.isoformat(),
             },

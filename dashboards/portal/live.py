@@ -63,11 +63,12 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str
     simulated: bool
     state: str | None  # None: never heard of
-    since: dt.datetime | None
+    said_at: dt.datetime | None
     held_readings: int | None
     units_down: int | None
+    last_received_at: dt.datetime | None
     last_reading_ts: dt.datetime | None
-    readings_refused: int | None
+    messages_refused: int
 
 
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,10 +122,9 @@ def load_live(connection: psycopg.Connection[Any], site_id: int) -> LiveState:
     gateways = (
         connection.cursor(row_factory=class_row(Gateway))
         .execute(
-            "SELECT a.agent_id, a.simulated, s.state, s.since, s.held_readings, s.units_down,"
-            " c.last_reading_ts, c.readings_refused FROM agent a"
-            " LEFT JOIN agent_status s USING (agent_id) LEFT JOIN ingest_count c USING (agent_id)"
-            " WHERE a.site_id = %s ORDER BY a.agent_id",
+            "SELECT name AS agent_id, simulated, state, said_at, held_readings, units_down,"
+            " last_received_at, last_reading_ts, messages_refused FROM visible_intake"
+            " WHERE site_id = %s AND kind = 'gateway' ORDER BY name",
             (site_id,),
         )
         .fetchall()

@@ -10,7 +10,7 @@ import datetime as dt
 from dashboards.portal.figures import EnpiFigure
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.site import Indicator, Site
-from dashboards.portal.text import Language, age, instant, pick, share
+from dashboards.portal.text import Language, age, moment, pick, share
 
 __all__ = [
     "ESTIMATED_SHOWN",
@@ -200,7 +200,7 @@ def data_until(language: Language, site: Site) -> Safe:
     if through is None:
         return tag("span", pick(language, "尚无计算结果", "nothing computed yet"), cls="until late")
     local = through.astimezone(site.zone)
-    stands = _with_year(language, local, site.today)
+    stands = moment(language, local, site.today)
     behind_s = (site.now - through).total_seconds()
     if site.metered and behind_s > LATE_S:
         return tag(
@@ -218,13 +218,6 @@ def data_until(language: Language, site: Site) -> Safe:
         tag("b", stands),
         cls="until",
     )
-
-
-def _with_year(language: Language, local: dt.datetime, today: dt.date) -> str:
-    text = instant(language, local)
-    if local.year == today.year:
-        return text
-    return pick(language, f"{local.year}年{text}", f"{text} {local.year}")
 
 
 def not_final(language: Language, figure: EnpiFigure, today: dt.date) -> str:

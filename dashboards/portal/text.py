@@ -19,14 +19,17 @@ __all__ = [
     "change",
     "clock",
     "coal",
+    "counted",
     "day",
     "day_short",
+    "duration",
     "electricity",
     "energy",
     "instant",
     "intensity",
     "intensity_scale",
     "intensity_unit",
+    "moment",
     "month",
     "month_short",
     "number",
@@ -69,6 +72,11 @@ def number(value: float, digits: int = 0) -> str:
     rounded = _decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN)
     text = f"{abs(rounded):,.{digits}f}"
     return _MINUS + text if rounded < 0 else text
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Write a count with its English noun: 1 meter, 1,200 meters, 2 batches."""
+    return f"{number(count)} {one if count == 1 else many or f'{one}s'}"
 
 
 def significant(value: float) -> str:
@@ -187,6 +195,22 @@ def clock(at: dt.datetime) -> str:
 def instant(language: Language, at: dt.datetime) -> str:
     """Write an instant without its year: 9月14日 07:45, 14 Sep 07:45."""
     return f"{day_short(language, at.date())} {clock(at)}"
+
+
+def moment(language: Language, at: dt.datetime, today: dt.date) -> str:
+    """Write an instant, with its year unless that is the running one."""
+    text = instant(language, at)
+    if at.year == today.year:
+        return text
+    return pick(language, f"{at.year}年{text}", f"{text} {at.year}")
+
+
+def duration(language: Language, seconds: float) -> str:
+    """Write how long something took, in the unit that fits: 0.3 秒, 12.5 min."""
+    for size, zh, en in ((86400.0, "天", "d"), (3600.0, "小时", "h"), (60.0, "分钟", "min")):
+        if abs(seconds) >= size:
+            return f"{number(seconds / size, 1)} {pick(language, zh, en)}"
+    return f"{number(seconds, 1)} {pick(language, '秒', 's')}"
 
 
 def age(language: Language, seconds: float) -> str:

@@ -197,11 +197,16 @@ class SourceWriter:
                     f"{', '.join(map(repr, missing))}: import a plant file with it"
                 )
             connection.execute(
-                "INSERT INTO publisher (name, site_id, kind, simulated) VALUES (%s, %s, %s, %s)"
+                "INSERT INTO publisher (name, site_id, kind, simulated, cycle_s)"
+                " VALUES (%s, %s, %s, %s, %s)"
                 " ON CONFLICT (name) DO UPDATE SET site_id = excluded.site_id,"
-                " kind = excluded.kind, simulated = excluded.simulated, seen_at = now()",
-                (source.name, row[0], source.kind, source.synthetic is not None),
-            )
+                " kind = excluded.kind, simulated = excluded.simulated,"
+                " cycle_s = excluded.cycle_s, seen_at = now()",
+                (
+                    source.name, row[0], source.kind, source.synthetic is not None,
+                    source.repeats.cycle_s,
+                ),
+            )  # fmt: skip
             self._meanings = {
                 t.tag: Meaning(
                     series_of(connection, row[0], points[t.point], t.quantity, t.channel),

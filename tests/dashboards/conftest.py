@@ -1,4 +1,4 @@
-"""One database for this folder: both demo plants, their figures, nothing else."""
+"""One database for this folder: both demo plants and their figures, and a foundry without any."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from enpilot.plant import load_plant
 from ingest.imports.energy import import_energy
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
+from tests.dashboards.foundry import put_foundry
 from tests.dashboards.steel_figures import BASE_YEAR, YEAR, put_figures
 from tests.services.postgres import DatabaseServer
 
@@ -55,6 +56,7 @@ def portal_database(
             connection.execute("DELETE FROM computation USING site WHERE site.code = 'steel'"
                                " AND computation.site_id = site.site_id")  # fmt: skip
             put_figures(connection)
+            put_foundry(connection)
         yield url
 
 

@@ -26,6 +26,8 @@ _PAGES = {
     "steel-enpi": "/s/steel/enpi/electricity-per-tonne?t=2025&month=2025-09",
     "glycerine-overview": "/s/glycerine/overview",
     "glycerine-enpi": "/s/glycerine/enpi/steam-per-tonne?t=2025",
+    "foundry-intake": "/s/foundry/intake",
+    "glycerine-intake": "/s/glycerine/intake",
 }
 _DESKTOP, _PHONE = (1280, 900), (390, 844)
 Connection = psycopg.Connection[Any]
@@ -169,7 +171,51 @@ def test_a_click_anywhere_in_a_months_column_leads_to_its_days(visit: Any) -> No
     expect(page.locator("#days")).to_be_visible()
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_data_intake_shows_the_counters_of_the_database(
+    visit: Any, connection: Connection, language: str
+) -> None:
+    page = visit(f"/s/foundry/intake?lang={language}")
+    away, simulated = {"zh": ("失联", "模拟"), "en": ("not heard from", "simulated")}[language]
+    expect(page.locator("h1 .bad-text").first).to_contain_text(away)
+    expect(page.locator('[data-origin="gw-05"] th')).to_contain_text(simulated)
+    stored = connection.execute(
+        "SELECT readings_stored FROM ingest_count WHERE agent_id = 'gw-01'"
+    ).fetchone()
+    assert stored is not None
+    label = {"zh": "已存读数", "en": "Stored"}[language]
+    shown = page.locator(f'[data-origin="gw-01"] td[data-label="{label}"]').inner_text()
+    assert _number(shown) == stored[0]
+    assert page.locator("[data-origin]").count() == 7
+    assert page.locator("[data-refusal]").count() == 3
+    assert page.locator("[data-finding]").count() == 5
+    assert page.locator("[data-worker]").count() == 2
+    expect(page.locator(".rail nav a[aria-current]").first).to_contain_text(
+        {"zh": "数据接入", "en": "Data intake"}[language]
+    )
+
+
+def test_on_the_phone_a_row_is_a_block_and_nothing_scrolls_sideways(visit: Any) -> None:
+    page = visit("/s/foundry/intake", size=_PHONE)
+    for table in page.locator(".scroll").all():
+        assert table.evaluate("e => e.scrollWidth <= e.clientWidth")
+    label = "e => getComputedStyle(e, '::before').content"
+    cell = page.locator('[data-origin="gw-01"] td[data-label="拒收报文"]')
+    assert cell.evaluate(label) == '"拒收报文"'
+    expect(page.locator('[data-origin="gw-04"] td[data-label="最近读数"]')).to_be_hidden()
+    page.locator(".phone-bar a", has_text="总览").click()
+    page.wait_for_url("**/s/foundry/overview")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_wide_table_fits_a_desktop(visit: Any, language: str) -> None:
+    page = visit(f"/s/foundry/intake?lang={language}")
+    for table in page.locator(".scroll").all():
+        assert table.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
 def test_live_power_is_the_latest_value_and_follows_it(visit: Any, connection: Connection) -> None:
+    connection.execute("UPDATE agent_status SET received_at = now() WHERE agent_id = 'steel-gw1'")
     page = visit("/s/steel/overview")
     live = page.locator('[data-live="main"]')
     expect(live).to_contain_text("412")
@@ -205,7 +251,12 @@ def test_the_language_is_remembered_and_the_link_keeps_the_period(visit: Any) ->
 
 
 def test_wrong_addresses_are_told_and_never_blank(visit: Any, portal: str) -> None:
-    for path in ("/s/nowhere/overview", "/s/steel/enpi/nothing", "/nowhere/at/all"):
+    for path in (
+        "/s/nowhere/overview",
+        "/s/nowhere/intake",
+        "/s/steel/enpi/nothing",
+        "/nowhere/at/all",
+    ):
         answer = httpx.get(portal + path)
         assert answer.status_code == 404
         assert "没有这个页面" in answer.text
@@ -223,6 +274,10 @@ def test_the_api_serves_what_the_page_shows(portal: str, connection: Connection)
     enpi = httpx.get(portal + "/api/v1/s/glycerine/enpi/steam-per-tonne?t=2026").json()
     stored = _stored(connection, "glycerine", "year_to_date", "AND e.intensity IS NOT NULL")
     assert enpi["year_to_date"]["intensity"] == pytest.approx(stored[0])
+    intake = httpx.get(portal + "/api/v1/s/foundry/intake").json()
+    assert [o["name"] for o in intake["origins"] if o["kind"] == "mqtt"] == ["scada"]
+    assert {o["name"]: o["batches_lost"] for o in intake["origins"]}["gw-02"] == 4
+    assert httpx.get(portal + "/api/v1/s/nowhere/intake").status_code == 404
     live = httpx.get(portal + "/api/v1/s/steel/live").json()
     assert live["power"][0]["unit"] == "kW"
 

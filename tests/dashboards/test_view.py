@@ -198,17 +198,27 @@ def test_alerts_and_gateways_in_their_states() -> None:
         threshold=500.0, unit="kW", state="firing", since=_NOW, value=512.5, evaluated_at=_NOW,
     )  # fmt: skip
     gateway = Gateway(
-        agent_id="gw", simulated=True, state="offline", since=_NOW, held_readings=12, units_down=1,
-        last_reading_ts=_NOW, readings_refused=3,
+        agent_id="gw", simulated=True, state="offline", said_at=_NOW, held_readings=12,
+        units_down=1, last_received_at=_NOW, last_reading_ts=_NOW, messages_refused=3,
     )  # fmt: skip
     state = LiveState(now=_NOW, power=[], alerts=[alert], gateways=[gateway])
     assert "触发 · 限值 高于 500 kW" in words(live_parts.alerts("zh", state, ZONE))
     said = words(live_parts.gateways("en", state, ZONE))
     assert "offline since 14 Sep 16:00" in said
     assert "1 meter silent" in said
+    assert "3 messages refused" in said
+    # "online" is the last that was said; with the broker away nobody says otherwise.
+    quiet = replace(gateway, state="online", said_at=_NOW - dt.timedelta(minutes=12),
+                    last_received_at=_NOW - dt.timedelta(minutes=9))  # fmt: skip
+    said = live_parts.gateways("zh", replace(state, gateways=[quiet]), ZONE)
+    assert "9.0 分钟无消息" in words(said)
+    assert "shape warn" in said
+    back = replace(quiet, last_received_at=_NOW, units_down=0)
+    assert "在线" in words(live_parts.gateways("zh", replace(state, gateways=[back]), ZONE))
     new = replace(state, alerts=[replace(alert, state=None, since=None, value=None)],
-                  gateways=[replace(gateway, state=None, held_readings=None, units_down=None,
-                                    last_reading_ts=None, readings_refused=None)])  # fmt: skip
+                  gateways=[replace(gateway, state=None, said_at=None, held_readings=None,
+                                    units_down=None, last_received_at=None, last_reading_ts=None,
+                                    messages_refused=0)])  # fmt: skip
     assert "not evaluated yet" in live_parts.alerts("en", new, ZONE)
     assert "从未上线" in live_parts.gateways("zh", new, ZONE)
 

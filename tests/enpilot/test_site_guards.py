@@ -34,12 +34,15 @@ GUARDED = {
     "alert_state": OF_RULE,
     "alert_rule_record": OF_RULE,
     "target": OF_ENPI,
+    "visible_intake": OF_SITE,
+    "visible_refusal": OF_SITE,
 }
-# Names, units, published factors and numbers of batches: every reader may see them.
+# Names, units, published factors, numbers of batches, and how fast the platform writes: every reader
+# may see them.
 UNGUARDED = {
-    "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "point",
-    "point_record", "product", "product_record", "scheme", "scheme_record", "series",
-    "retracted_batch", "series_epoch", "site", "site_record",
+    "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
+    "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
+    "scheme_record", "series", "series_epoch", "site", "site_record",
 }  # fmt: skip
 
 SAID = "valid_from, author, reason, commit_no"
@@ -92,7 +95,15 @@ INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id,
 INSERT INTO alert_state SELECT alert_rule_id, 'firing', {AT}, 7, {AT}
     FROM here JOIN alert_rule USING (site_id);
 INSERT INTO alert_event (site_id, alert_rule_id, at_ts, from_state, to_state, threshold)
-    SELECT site_id, alert_rule_id, {AT}, 'ok', 'firing', 7 FROM here JOIN alert_rule USING (site_id)
+    SELECT site_id, alert_rule_id, {AT}, 'ok', 'firing', 7
+    FROM here JOIN alert_rule USING (site_id);
+INSERT INTO agent (agent_id, site_id) SELECT '{{code}}-gw', site_id FROM here;
+INSERT INTO publisher (name, site_id, kind, simulated, cycle_s)
+    SELECT '{{code}}-scada', site_id, 'mqtt', false, 60 FROM here;
+INSERT INTO quarantine_count (agent_id, code, messages)
+    VALUES ('{{code}}-gw', 'malformed', 7), ('source:{{code}}-scada', 'malformed', 7);
+INSERT INTO quarantine (topic, agent_id, code, sentence, payload, payload_bytes)
+    VALUES ('t', '{{code}}-gw', 'malformed', 'why', 'x', 1)
 """
 
 
@@ -159,7 +170,8 @@ def seen(connection: Connection, code: str) -> dict[str, int]:
     return found
 
 
-ALL = dict.fromkeys(GUARDED, 1)
+# A gateway and a source.
+ALL = dict.fromkeys(GUARDED, 1) | {"visible_intake": 2, "visible_refusal": 2}
 NOTHING = dict.fromkeys(GUARDED, 0)
 
 

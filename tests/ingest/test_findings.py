@@ -65,8 +65,8 @@ def messages(direct: Direct) -> Messages:
 
 def test_each_lost_range_is_a_finding(direct: Direct, messages: Messages) -> None:
     direct.take(messages.message(3, [1]), messages.message(6, [1], first=6))
-    found = [(e["from_seq"], e["to_seq"]) for e in direct.findings("batches_lost")]
-    assert found == [(1, 2), (4, 5)]
+    found = [(e["agent"], e["from_seq"], e["to_seq"]) for e in direct.findings("batches_lost")]
+    assert found == [("gw1", 1, 2), ("gw1", 4, 5)]
     direct.take(messages.message(7, [1], first=6))
     assert len(direct.findings("batches_lost")) == 2
 

@@ -9,16 +9,15 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
+from dashboards.portal.findings import FLOW_CODES
+from dashboards.portal.gateways import condition
 from dashboards.portal.site import Site
 
-__all__ = ["FLOW_FINDINGS", "FlowFinding", "Intake", "Origin", "Refusals", "Worker", "load_intake"]
+__all__ = ["FlowFinding", "Intake", "Origin", "Refusals", "Worker", "load_intake"]
 
-# Findings about how data came, not about what they say.
-FLOW_FINDINGS = (
-    "batches_lost", "fork", "agent_cloned", "database_restored", "meaning_disagrees",
-    "anchor_disagrees", "register_below_previous",
-)  # fmt: skip
 _SHOWN_FINDINGS = 12
+_LATE_S = 120.0  # outbox, broker and group commit take seconds
+_LATE_PERIODS = 3.0
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,10 +27,11 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    kind: str  # gateway, mqtt, rest, folder
+    kind: str  # gateway, mqtt, rest
     simulated: bool
+    due_s: float | None  # how often a reading is due [s]; None: nobody has said yet
     state: str | None  # of a gateway: online, offline; None: never heard of
-    since: dt.datetime | None
+    since: dt.datetime | None  # its start
     said_at: dt.datetime | None
     held_batches: int | None
     held_readings: int | None
@@ -51,7 +51,20 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     sent_lag_ms: int | None
     group_batches: int | None
     group_readings: int | None
+    messages_refused: int
     batches_lost: int
+
+    @property
+    def gateway(self) -> bool:
+        """Whether it is an edge agent, which says when it comes and goes."""
+        return self.kind == "gateway"
+
+    def late_s(self, now: dt.datetime) -> float | None:
+        """Return the age [s] of its newest reading if that is too old, else None."""
+        if self.last_reading_ts is None or self.due_s is None:
+            return None
+        old_s = (now - self.last_reading_ts).total_seconds()
+        return old_s if old_s > max(_LATE_S, _LATE_PERIODS * self.due_s) else None
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +111,13 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     origins: list[Origin]
     workers: list[Worker]
     refusals: list[Refusals]
-    findings: list[FlowFinding]
+    findings: list[FlowFinding]  # the newest
+    findings_more: int
+
+    def gateways(self, *conditions: str) -> list[Origin]:
+        """Return the gateways in one of these conditions."""
+        now = self.site.now
+        return [o for o in self.origins if o.gateway and condition(o, now) in conditions]
 
 
 def load_intake(connection: psycopg.Connection[Any], site: Site) -> Intake:
@@ -130,6 +149,15 @@ def load_intake(connection: psycopg.Connection[Any], site: Site) -> Intake:
         "  ORDER BY r.valid_from DESC LIMIT 1) r ON true"
         " WHERE f.site_id = %s AND f.code = ANY(%s) AND f.withdrawn_version IS NULL"
         " ORDER BY f.at_ts DESC LIMIT %s",
-        site.site_id, list(FLOW_FINDINGS), _SHOWN_FINDINGS,
+        site.site_id, list(FLOW_CODES), _SHOWN_FINDINGS,
     )  # fmt: skip
-    return Intake(site=site, origins=origins, workers=workers, refusals=refusals, findings=findings)
+    count = connection.execute(
+        "SELECT count(*) FROM finding"
+        " WHERE site_id = %s AND code = ANY(%s) AND withdrawn_version IS NULL",
+        (site.site_id, list(FLOW_CODES)),
+    ).fetchone()
+    assert count is not None  # count has one row
+    return Intake(
+        site=site, origins=origins, workers=workers, refusals=refusals, findings=findings,
+        findings_more=count[0] - len(findings),
+    )  # fmt: skip

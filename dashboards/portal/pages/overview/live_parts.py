@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import zoneinfo
 
+from dashboards.portal.gateways import condition, condition_word, silent_meters
 from dashboards.portal.live import Alert, Gateway, LiveState, Power
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview.words import quality_word
 from dashboards.portal.state import empty, severity
-from dashboards.portal.text import Language, age, instant, number, pick, power, quantity
+from dashboards.portal.text import (
+    Language,
+    age,
+    counted,
+    instant,
+    number,
+    pick,
+    power,
+    quantity,
+)
 
 __all__ = ["alerts", "gateways", "live_power"]
 
@@ -115,34 +125,22 @@ def gateways(language: Language, state: LiveState, zone: zoneinfo.ZoneInfo) -> S
 
 
 def _gateway(language: Language, item: Gateway, state: LiveState, zone: zoneinfo.ZoneInfo) -> Safe:
-    words = {"online": ("在线", "online"), "offline": ("离线", "offline")}
+    now = state.now.astimezone(zone)
     mark = tag("span", "–", cls="shape plain")
-    word = pick(language, "从未上线", "never heard of")
-    if item.state is not None:
-        word = pick(language, *words.get(item.state, (item.state, item.state)))
-    if item.state == "offline" or item.units_down:
+    if condition(item, now) in ("silent", "offline") or item.units_down:
         mark = severity("warning")
-    facts = [word]
-    if item.state == "offline" and item.since is not None:
-        moment = instant(language, item.since.astimezone(zone))
-        facts[0] = pick(language, f"{moment}起离线", f"offline since {moment}")
+    facts = [condition_word(language, item, now)]
     if item.units_down:
-        facts.append(
-            pick(
-                language,
-                f"{item.units_down}块表无应答",
-                f"{item.units_down} meter{'' if item.units_down == 1 else 's'} silent",
-            )
-        )
+        facts.append(silent_meters(language, item.units_down))
     if item.last_reading_ts is not None:
         old = age(language, max(0.0, (state.now - item.last_reading_ts).total_seconds()))
         facts.append(pick(language, f"最近读数{old}", f"last reading {old}"))
     if item.held_readings:
         held = number(item.held_readings)
         facts.append(pick(language, f"待传{held}条", f"{held} waiting"))
-    if item.readings_refused:
-        refused = number(item.readings_refused)
-        facts.append(pick(language, f"拒收{refused}条", f"{refused} refused"))
+    if item.messages_refused:
+        zh = f"拒收{number(item.messages_refused)}条报文"
+        facts.append(pick(language, zh, f"{counted(item.messages_refused, 'message')} refused"))
     kind = tag("span", pick(language, "模拟", "simulated"), cls="mark") if item.simulated else None
     return tag(
         "li",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dashboards.portal.findings import finding_name
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview.model import Overview
-from dashboards.portal.pages.overview.words import comparable, finding_name, finding_span
+from dashboards.portal.pages.overview.words import comparable, finding_span
 from dashboards.portal.state import estimated, severity, synthetic, withheld
 from dashboards.portal.text import (
     Figure,

@@ -7,12 +7,13 @@ from typing import Any
 from nicegui import ui
 
 from dashboards.portal import charts
+from dashboards.portal.findings import finding_name
 from dashboards.portal.live import LiveState, LiveTask
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview import live_parts, parts
 from dashboards.portal.pages.overview.load import INTERVAL_MINUTES, Load
 from dashboards.portal.pages.overview.model import Overview
-from dashboards.portal.pages.overview.words import finding_name, opening
+from dashboards.portal.pages.overview.words import opening
 from dashboards.portal.shell import block, section, table_view
 from dashboards.portal.state import empty, misread
 from dashboards.portal.text import Language, number, pick, power

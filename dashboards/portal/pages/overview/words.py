@@ -24,7 +24,6 @@ from dashboards.portal.text import (
 
 __all__ = [
     "comparable",
-    "finding_name",
     "finding_span",
     "opening",
     "period_name",
@@ -32,15 +31,6 @@ __all__ = [
 ]
 
 _TONE = {"on_track": "good", "slow": "warn", "behind": "bad"}
-_FINDINGS = {
-    "rollover": ("计数器翻转", "register rolled over"),
-    "replacement": ("换表", "meter replaced"),
-    "reset": ("计数器清零", "register reset"),
-    "glitch": ("读数突变后恢复", "reading fell and came back"),
-    "spike": ("突变读数已剔除", "impossible reading left out"),
-    "jump": ("读数跳变，已按估算计入", "jump, booked as an estimate"),
-    "gap": ("缺数", "gap in the readings"),
-}
 _QUALITY = {
     0: ("良好", "good"),
     1: ("设备无应答", "no response"),
@@ -188,11 +178,6 @@ def period_name(language: Language, page: Overview) -> str:
     if page.kind == "month":
         return month(language, page.period_from)
     return day(language, page.period_from)
-
-
-def finding_name(language: Language, code: str) -> str:
-    """Name a finding; an unknown code as it is."""
-    return pick(language, *_FINDINGS[code]) if code in _FINDINGS else code
 
 
 def finding_span(language: Language, finding: FindingRow, zone: zoneinfo.ZoneInfo) -> str:

@@ -1,0 +1,35 @@
+"""Names of findings: what the accounting decided about readings, and how data came."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dashboards.portal.text import Language, pick
+
+__all__ = ["FLOW_CODES", "finding_name"]
+
+_ACCOUNTING: Final = {
+    "rollover": ("计数器翻转", "register rolled over"),
+    "replacement": ("换表", "meter replaced"),
+    "reset": ("计数器清零", "register reset"),
+    "glitch": ("读数突变后恢复", "reading fell and came back"),
+    "spike": ("突变读数已剔除", "impossible reading left out"),
+    "jump": ("读数跳变，已按估算计入", "jump, booked as an estimate"),
+    "gap": ("缺数", "gap in the readings"),
+}
+_FLOW: Final = {
+    "batches_lost": ("批次丢失", "batches lost"),
+    "fork": ("网关缓存被还原或复制", "outbox restored or copied"),
+    "agent_cloned": ("同一网关两处运行", "gateway runs twice"),
+    "database_restored": ("数据库被还原", "database restored"),
+    "meaning_disagrees": ("网关声明与登记不符", "birth differs from the record"),
+    "anchor_disagrees": ("人工抄表与采集不符", "telemetry differs from a manual reading"),
+    "register_below_previous": ("抄表数低于上次", "manual reading below the one before"),
+}
+FLOW_CODES: Final = tuple(_FLOW)
+_NAMES: Final = _ACCOUNTING | _FLOW
+
+
+def finding_name(language: Language, code: str) -> str:
+    """Name a finding; an unknown code as it is."""
+    return pick(language, *_NAMES[code]) if code in _NAMES else code
