@@ -40,11 +40,8 @@ def list_imports(connection: psycopg.Connection[Any], site: str | None = None) -
         rows = connection.execute(
             "SELECT s.stream, t.code, r.kind, r.file_name, s.author, s.opened_at, r.first_ts,"
             " r.last_ts, r.written, r.superseding, x.author, x.reason,"
-            # Old rows of the ledger are folded; both together are what has been written.
-            " (SELECT count(*) FROM batch_ledger b WHERE b.stream_no = r.stream_no)"
-            "  + (SELECT coalesce(sum(f.to_seq - f.from_seq + 1), 0) FROM batch_fold f"
-            "     WHERE f.stream_no = r.stream_no) < r.batches"
-            " FROM import_run r JOIN stream s USING (stream_no) JOIN site t USING (site_id)"
+            " NOT i.complete FROM import_run r JOIN import_state i USING (stream_no)"
+            " JOIN stream s USING (stream_no) JOIN site t USING (site_id)"
             " LEFT JOIN LATERAL (SELECT author, reason FROM retraction WHERE stream_no ="
             "  r.stream_no AND superseded_commit_no IS NULL LIMIT 1) x ON true"
             " WHERE %(site)s::text IS NULL OR t.code = %(site)s ORDER BY r.stream_no DESC",

@@ -64,14 +64,18 @@ def find_site(connection: psycopg.Connection[Any], code: str, file: Path) -> Imp
 def name_import(
     connection: psycopg.Connection[Any], table: Table, mapping: ImportMapping, *, supersede: bool
 ) -> OpenImport:
-    """Name an import by what it is made of; after a retraction the same file is a new one."""
+    """Name an import by what it is made of.
+
+    After a retraction the same file is a new import, and so is a superseding one that had been
+    done: what it replaced then may have been replaced since.
+    """
     attempt = 1
     while True:
         stream, digest = import_stream(table, mapping, supersede=supersede, attempt=attempt)
         row = connection.execute(
-            "SELECT s.stream_no, EXISTS (SELECT FROM retraction r WHERE r.stream_no = s.stream_no"
-            "  AND r.superseded_commit_no IS NULL) FROM stream s WHERE s.stream = %s",
-            (stream,),
+            "SELECT s.stream_no, i.retracted OR (i.complete AND %s)"
+            " FROM stream s JOIN import_state i USING (stream_no) WHERE s.stream = %s",
+            (supersede, stream),
         ).fetchone()
         if row is None:
             return OpenImport(stream, digest, 0)

@@ -246,3 +246,11 @@ def test_a_killed_import_goes_on_where_it_stopped(works: str, tmp_path: Path) ->
     with connect(works, "test", autocommit=True) as connection:
         runs = list_imports(connection)
     assert [(r.state, r.written) for r in runs] == [("complete", n)]
+
+
+def test_a_file_that_was_superseded_can_supersede_again(works: str, tmp_path: Path) -> None:
+    one = write_counts(tmp_path, TIMES, COUNTS)
+    two = write_counts(tmp_path, TIMES, [100, 115, 120, 130, 140])
+    for files, expected in ((one, 10), (two, 15), (one, 10), (two, 15)):
+        import_files(works, *files, supersede=True)
+        assert quarters(works)[0] == expected

@@ -17,6 +17,16 @@ CREATE TABLE import_run (
 );
 CREATE INDEX import_run_site ON import_run (site_id);
 
+-- Old rows of the ledger are folded; both together are what has been written.
+CREATE VIEW import_state AS
+    SELECT r.stream_no,
+           (SELECT count(*) FROM batch_ledger b WHERE b.stream_no = r.stream_no)
+           + (SELECT coalesce(sum(f.to_seq - f.from_seq + 1), 0) FROM batch_fold f
+              WHERE f.stream_no = r.stream_no) >= r.batches AS complete,
+           EXISTS (SELECT FROM retraction x WHERE x.stream_no = r.stream_no
+                   AND x.superseded_commit_no IS NULL) AS retracted
+    FROM import_run r;
+
 -- A reading that does not count (void) or counts with another number (replace). The reading stays;
 -- revoking the correction brings it back. `batch` NULL means the readings of all batches there.
 CREATE TABLE reading_correction (
