@@ -37,7 +37,7 @@ GUARDED = {
     "visible_intake": OF_SITE,
     "visible_refusal": OF_SITE,
 }
-# Names, units, published factors, numbers of batches, the platform's speed: every reader may see them.
+# Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
     "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
