@@ -74,9 +74,11 @@ def put_foundry(connection: psycopg.Connection[Any]) -> None:
             )  # fmt: skip
         for name, started, groups in (("ingest-1", "9 days", 812_400), ("ingest-2", "2 hours", 94)):
             connection.execute(
-                "INSERT INTO ingest_worker VALUES (%s, now() - %s::interval, now(), %s,"
-                " %s * 12, %s * 1200, 12, 1200, 8.4, 0)",
-                (name, started, groups, groups, groups),
+                "INSERT INTO ingest_worker (worker, started_at, last_commit_at, groups, batches,"
+                " readings, group_batches, group_readings, commit_ms, writing_s, direct_compress)"
+                " VALUES (%s, now() - %s::interval, now(), %s, %s * 12, %s * 1200, 12, 1200, 8.4,"
+                " %s * 0.0084, 0)",
+                (name, started, groups, groups, groups, groups),
             )
 
 
