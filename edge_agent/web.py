@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import msgspec
-import structlog
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from edge_agent.agent import Agent
 from edge_agent.errors import OutboxError, OutboxWriteError
 from edge_agent.settings import WebSettings
-from enpilot.errors import ConfigurationError
+from enpilot.metrics_server import Shown, serving_metrics
 
 __all__ = ["AgentCollector", "health", "serving"]
 
-_log = structlog.get_logger("edge")
 _STALLED_S: Final = 30.0
 _UNCONFIRMED_S: Final = 300.0
 
@@ -36,51 +31,16 @@ def serving(agent: Agent, settings: WebSettings) -> Iterator[int | None]:
     ConfigurationError
         If the address cannot be listened on.
     """
-    if settings.port is None:
-        yield None
-        return
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(AgentCollector(agent))
 
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 10
+    def shown_health() -> Shown:
+        code, said = health(agent)
+        return Shown(code, "application/json", msgspec.json.encode(said) + b"\n")
 
-        def do_GET(self) -> None:
-            if self.path == "/metrics":
-                self._answer(200, "text/plain; version=0.0.4", generate_latest(registry))
-            elif self.path == "/health":
-                code, said = health(agent)
-                self._answer(code, "application/json", msgspec.json.encode(said) + b"\n")
-            else:
-                self._answer(404, "text/plain", b"/metrics or /health\n")
-
-        def _answer(self, code: int, kind: str, body: bytes) -> None:
-            self.send_response(code)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # inherited name
-            """Say nothing: a scrape every few seconds is no news."""
-
-    try:
-        server = ThreadingHTTPServer((settings.host, settings.port), Handler)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}: name another "
-            "port - at `$.web`"
-        ) from error
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-    thread.start()
-    _log.info("metrics and health", address=f"{settings.host}:{server.server_port}")
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving_metrics(
+        "edge", AgentCollector(agent), (settings.host, settings.port), setting="$.web",
+        pages={"/health": shown_health},
+    ) as port:  # fmt: skip
+        yield port
 
 
 def health(agent: Agent) -> tuple[int, dict[str, Any]]:

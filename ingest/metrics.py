@@ -6,21 +6,16 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Final
 
-import structlog
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from enpilot.errors import ConfigurationError
+from enpilot.metrics_server import serving_metrics
 from ingest.counts import ADDED, Counts, WorkerCounts
 from ingest.settings import MetricsSettings
 
 __all__ = ["IngestCollector", "IngestFigures", "serving"]
-
-_log = structlog.get_logger("ingest")
 
 _OF_AGENTS: Final = {
     "batches_received": "Data messages taken.",
@@ -128,41 +123,7 @@ def serving(figures: IngestFigures, settings: MetricsSettings) -> Iterator[int |
     ConfigurationError
         If the address cannot be listened on.
     """
-    if settings.port is None:
-        yield None
-        return
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(IngestCollector(figures))
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 10
-
-        def do_GET(self) -> None:
-            known = self.path == "/metrics"
-            body = generate_latest(registry) if known else b"/metrics\n"
-            self.send_response(200 if known else 404)
-            self.send_header("Content-Type", "text/plain; version=0.0.4" if known else "text/plain")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # inherited name
-            """Say nothing: a scrape every few seconds is no news."""
-
-    try:
-        server = ThreadingHTTPServer((settings.host, settings.port), Handler)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}: name another "
-            "port - at `$.metrics`"
-        ) from error
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-    thread.start()
-    _log.info("metrics", address=f"{settings.host}:{server.server_port}")
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    collector = IngestCollector(figures)
+    address = (settings.host, settings.port)
+    with serving_metrics("ingest", collector, address, setting="$.metrics") as port:
+        yield port

@@ -8,7 +8,6 @@ lets the others run.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -17,10 +16,10 @@ from typing import Any, Final, TypeVar
 import psycopg
 import structlog
 
-from enpilot.database import DatabaseUnavailableError, connect
 from enpilot.wire import Refusal
 from ingest import fold, quarantine
 from ingest.counts import forget_workers
+from ingest.held_connection import OUTAGES, HeldConnection, StoppedError, first_line
 from ingest.metrics import IngestFigures, serving
 from ingest.prepare import Item, Part, Preparer, read_message
 from ingest.settings import IngestSettings
@@ -32,20 +31,14 @@ from ingest.writer import GroupWriter, Written
 __all__ = ["PART_MESSAGES", "PART_READINGS", "Worker"]
 
 _log = structlog.get_logger("ingest")
-_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 # What is laid out at once: small, so that little is left to do when the writer asks for more.
 PART_MESSAGES: Final = 200
 PART_READINGS: Final = 40_000
 
 # What one batch can do wrong. Anything else is the database's trouble and passes, or is mended.
 _BATCH_ERRORS: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.RaiseException)
-_OUTAGES: Final = (psycopg.Error, DatabaseUnavailableError)
 
 _Result = TypeVar("_Result")
-
-
-class _StoppedError(Exception):
-    """Asked to stop while the database was away."""
 
 
 class Worker:
@@ -58,10 +51,10 @@ class Worker:
         self._preparer = Preparer()
         self._parts: Waiting[Part] = Waiting(settings.group_messages, 1.0)
         self._writer = GroupWriter(client_id)
-        self._writing = _Connection(database_url)
-        self._preparing = _Connection(database_url)
-        self._asked = threading.Event()  # the writer has nothing to do
         self._stop = threading.Event()
+        self._writing = HeldConnection(database_url, "ingest", self._stop)
+        self._preparing = HeldConnection(database_url, "ingest", self._stop)
+        self._asked = threading.Event()  # the writer has nothing to do
         self._failure: Exception | None = None
         self._housekeeping_at = time.monotonic() + settings.fold_s
         self.figures = IngestFigures()
@@ -86,7 +79,7 @@ class Worker:
             try:
                 while not self._stop.is_set():
                     self._write_what_is_ready()
-            except _StoppedError:
+            except StoppedError:
                 pass
             finally:
                 self._stop.set()
@@ -103,7 +96,7 @@ class Worker:
         """Read and prepare messages; the thread beside `run`."""
         try:
             self._prepare_until_stopped()
-        except _StoppedError:
+        except StoppedError:
             pass
         except Exception as error:  # noqa: BLE001  # raised again by the thread that is waited for
             self._failure = error
@@ -199,33 +192,17 @@ class Worker:
         return connection
 
     def _hold(
-        self, action: Callable[[], _Result], connection: _Connection, items: list[Item]
+        self, action: Callable[[], _Result], connection: HeldConnection, items: list[Item]
     ) -> _Result:
-        """Do something with the database, again and again while it is away.
+        """Do something with the database; what is at hand stays in memory while it is away.
 
-        The broker does not send again before a reconnect, so what is at hand stays in memory.
+        The broker does not send again before a reconnect.
         """
-        attempt = 0
-        while True:
-            try:
-                result = action()
-            except _OUTAGES as error:
-                connection.close()
-                self.figures.database_connected = False
-                if attempt == 0:
-                    _log.warning(
-                        "database is away; holding messages",
-                        waiting=len(items), reason=_first_line(error),
-                    )  # fmt: skip
-                pause_s = _RETRY_S[min(attempt, len(_RETRY_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries
-                if self._stop.wait(pause_s):
-                    raise _StoppedError from error
-                attempt += 1
-            else:
-                self.figures.database_connected = True
-                if attempt:
-                    _log.info("database is back")
-                return result
+        self.figures.database_connected = connection.is_up
+        try:
+            return connection.hold(action, len(items))
+        finally:
+            self.figures.database_connected = connection.is_up
 
     def _keep_house(self) -> None:
         self._housekeeping_at = time.monotonic() + self._settings.fold_s
@@ -239,40 +216,6 @@ class Worker:
             report_clones(connection, through)
             quarantine.trim(connection, self._settings.quarantine_bytes)
             forget_workers(connection)
-        except _OUTAGES as error:
-            _log.warning("housekeeping waits for the database", reason=_first_line(error))
+        except OUTAGES as error:
+            _log.warning("housekeeping waits for the database", reason=first_line(error))
             self._writing.close()
-
-
-class _Connection:
-    """A connection that is opened when it is needed."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._open: psycopg.Connection[Any] | None = None
-        self._expired = False
-
-    @property
-    def is_open(self) -> bool:
-        return self._open is not None and not self._open.closed
-
-    def expire(self) -> None:
-        """Let the next `get` open another; safe from any thread."""
-        self._expired = True
-
-    def get(self) -> psycopg.Connection[Any]:
-        if self._expired:
-            self._expired = False
-            self.close()
-        if self._open is None or self._open.closed:
-            self._open = connect(self._url, "ingest", autocommit=True)
-        return self._open
-
-    def close(self) -> None:
-        if self._open is not None:
-            self._open.close()
-        self._open = None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

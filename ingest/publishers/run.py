@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
-import psycopg
 import structlog
 
-from enpilot.database import DatabaseUnavailableError, connect
+from ingest.held_connection import HeldConnection, StoppedError
 from ingest.publishers.folder import take_files
 from ingest.publishers.source import Source
 from ingest.publishers.writer import Arrived, SourceWriter
@@ -23,12 +21,9 @@ from ingest.subscriber import Message, Subscriber
 __all__ = ["run_source"]
 
 _log = structlog.get_logger("publishers")
-_OUTAGES: Final = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailableError)
-_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 _GROUP_MESSAGES: Final = 500
 _KEEP_HOUSE_S: Final = 60.0
 _FOLDER_S: Final = 1.0
-_Result = TypeVar("_Result")
 
 
 def run_source(source: Source, url: str, stop: threading.Event) -> None:
@@ -48,23 +43,23 @@ def run_source(source: Source, url: str, stop: threading.Event) -> None:
     ingest.errors.SourceError
         If the plant has no such site or point.
     """
-    database = _Database(url, stop)
+    database = HeldConnection(url, "publishers", stop)
     try:
         if source.kind == "folder":
             while not stop.is_set():
-                database.hold(lambda connection: take_files(connection, source))
+                database.hold(lambda: take_files(database.get(), source), 0)
                 stop.wait(_FOLDER_S)
         else:
             _run_mqtt(source, database, stop)
-    except _StoppedError:
+    except StoppedError:
         pass
     finally:
         database.close()
 
 
-def _run_mqtt(source: Source, database: _Database, stop: threading.Event) -> None:
+def _run_mqtt(source: Source, database: HeldConnection, stop: threading.Event) -> None:
     writer = SourceWriter(source)
-    database.hold(writer.look_up)
+    database.hold(lambda: writer.look_up(database.get()), 0)
     assert source.topic is not None  # load_source sees to it
     name = f"enpilot-source-{source.name}-{socket.gethostname()}-{os.getpid()}"
     subscriber = Subscriber(IngestSettings(mqtt=source.mqtt), name, [(source.topic, 1)])
@@ -82,7 +77,7 @@ def _run_mqtt(source: Source, database: _Database, stop: threading.Event) -> Non
                 _log.info("tag is not taken", source=source.name, tag=tag)
             if time.monotonic() >= house_at:
                 house_at = time.monotonic() + _KEEP_HOUSE_S
-                database.hold(writer.prune)
+                database.hold(lambda: writer.prune(database.get()), 0)
                 writer.forget()
     finally:
         subscriber.stop()
@@ -90,52 +85,12 @@ def _run_mqtt(source: Source, database: _Database, stop: threading.Event) -> Non
 
 def _write(
     writer: SourceWriter,
-    database: _Database,
+    database: HeldConnection,
     subscriber: Subscriber,
     messages: Sequence[Message],
 ) -> None:
     arrived = [Arrived(m.topic, m.payload, m.received_us) for m in messages]
-    written = database.hold(lambda connection: writer.write(connection, arrived))
+    written = database.hold(lambda: writer.write(database.get(), arrived), len(arrived))
     for sentence in written.refused[:5]:
         _log.warning("message is refused", source=writer.counted_as, reason=sentence)
     subscriber.acknowledge(list(messages))
-
-
-class _StoppedError(Exception):
-    """The source was told to stop while it waited."""
-
-
-class _Database:
-    """A connection that is opened again when the database comes back."""
-
-    def __init__(self, url: str, stop: threading.Event) -> None:
-        self._url = url
-        self._stop = stop
-        self._open: psycopg.Connection[Any] | None = None
-
-    def hold(self, action: Callable[[psycopg.Connection[Any]], _Result]) -> _Result:
-        """Do something with the database, again and again while it is away."""
-        attempt = 0
-        while True:
-            try:
-                if self._open is None or self._open.closed:
-                    self._open = connect(self._url, "publishers", autocommit=True)
-                result = action(self._open)
-            except _OUTAGES as error:
-                self.close()
-                if attempt == 0:
-                    first_line = (str(error).splitlines() or [type(error).__name__])[0]
-                    _log.warning("database is away; holding messages", reason=first_line)
-                pause_s = _RETRY_S[min(attempt, len(_RETRY_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries
-                if self._stop.wait(pause_s):
-                    raise _StoppedError from error
-                attempt += 1
-            else:
-                if attempt:
-                    _log.info("database is back")
-                return result
-
-    def close(self) -> None:
-        if self._open is not None:
-            self._open.close()
-        self._open = None
