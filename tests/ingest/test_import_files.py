@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.errors import ImportRefusedError
@@ -218,6 +218,7 @@ def test_a_file_of_another_kind_says_so(works: str, tmp_path: Path) -> None:
 FORM = FileForm(thousands=",")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(0, 3)), min_size=1),
     st.booleans(),
@@ -235,6 +236,7 @@ def test_whole_numbers_stay_exact_at_any_size(
     assert values.tolist() == expected
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**12), 10**12), st.integers(0, 6))
 def test_decimals_become_counts_exactly(counts: int, decimals: int) -> None:
     whole, rest = divmod(abs(counts), 10**decimals)

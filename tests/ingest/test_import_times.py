@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.errors import ImportRefusedError
@@ -162,6 +162,7 @@ def test_chinese_dates_unpadded_and_two_digit_impossible_ones(works: str, tmp_pa
         run_import(works, import_readings, file, mapping(tmp_path, form))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["Europe/Berlin", "Asia/Shanghai", "Australia/Lord_Howe", "America/Sao_Paulo"]),
     st.lists(st.datetimes(clock(1980, 1, 1), clock(2030, 12, 31)), min_size=1, max_size=50),
@@ -184,6 +185,7 @@ def test_wall_clock_times_are_placed_as_the_zone_says(name: str, times: list[dt.
                 assert int(utc[i]) == (expected - UNIX) // US
 
 
+@settings(deadline=None)
 @given(st.datetimes(clock(1900, 1, 1), clock(2100, 1, 1)))
 def test_what_python_writes_is_read_back(instant: dt.datetime) -> None:
     forms = {
