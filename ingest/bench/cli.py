@@ -24,6 +24,7 @@ def ingest(
     agents: int = 40,
     meters: int = 5,
     samples: int = 2,
+    workers: int = 1,
 ) -> None:
     """Measure speed, loss, delay, memory and processor time; takes some four times ``seconds``.
 
@@ -37,10 +38,12 @@ def ingest(
         How long the main scenario runs [s]; the others are in proportion.
     agents, meters, samples
         Gateways, meters of ten series each behind every one, and instants in a message.
+    workers
+        Ingest workers that share the data.
     """
     with tempfile.TemporaryDirectory(prefix="enpilot-bench-") as folder:
         shape = Shape(agents=agents, meters=meters, samples=samples)
-        figures = json_text.dumps(Bench(Path(folder), seconds, shape).run(), indent=2)
+        figures = json_text.dumps(Bench(Path(folder), seconds, shape, workers).run(), indent=2)
     print(figures)
     if json is not None:
         json.write_text(figures + "\n", "utf-8")

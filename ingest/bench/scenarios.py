@@ -57,8 +57,9 @@ protocol = "5"
 class Bench:
     """One run of all scenarios."""
 
-    def __init__(self, folder: Path, seconds: float, shape: Shape) -> None:
+    def __init__(self, folder: Path, seconds: float, shape: Shape, workers: int = 1) -> None:
         self._folder = folder
+        self._workers = workers
         self._seconds = seconds
         self._shape = shape
         self._port = free_port()
@@ -136,6 +137,7 @@ class Bench:
                 "seconds": self._seconds,
                 "shape": msgspec.to_builtins(self._shape),
                 "points_a_message": self._shape.points,
+                "workers": self._workers,
                 "series": self._shape.agents * self._shape.points // self._shape.samples,
                 "ingest_settings": msgspec.to_builtins(IngestSettings()),
                 "server": f"{found.edition}, {server}",
@@ -181,28 +183,39 @@ class Bench:
         """Run the worker as an installation does, and count what it wrote."""
         work = self._assignment(rate, seconds, receipts=True)
         before = _counted(connection)
-        how = ["--port", str(self._port)] if settings is None else [str(settings)]
-        group.start_enpilot("ingest", "ingest", "run", *how)
-        worker = group.pid("ingest")
-        log = self._folder / "logs" / "ingest.log"
-        wait_until(lambda: "ingest is ready" in log.read_text("utf-8"), 30, "ingest to be ready")
+        how = [str(settings or self._settings())]
+        names = [f"ingest-{i + 1}" for i in range(self._workers)]
+        for name in names:
+            group.start_enpilot(name, "ingest", "run", *how)
+        for name in names:
+            log = self._folder / "logs" / f"{name}.log"
+            wait_until(lambda log=log: "ingest is ready" in log.read_text("utf-8"), 30, name)  # type: ignore[misc]  # a default binds the loop's value
         with publishing(self._folder, work) as publisher:
-            memory = MemoryWatch(worker)
-            pids = {"worker": worker, "broker": group.pid("broker"), "publisher": publisher.pid}
+            memory = MemoryWatch(group.pid(names[0]))
+            pids = {name: group.pid(name) for name in (*names, "broker")}
+            pids["publisher"] = publisher.pid
             cpu = {name: cpu_s(pid) for name, pid in pids.items()}
             server = server_cpu_s(url)
             publisher.begin()
             time.sleep(seconds)
             spent = {name: cpu_s(pid) - cpu[name] for name, pid in pids.items()}
+            spent["worker"] = sum(spent.pop(name) for name in names)
             spent["server"] = sum(
                 now - server.get(pid, 0.0) for pid, now in server_cpu_s(url).items()
             )
             resident = memory.stop()
             report = publisher.report()
-        group.stop("ingest")
-        log.unlink()
+        for name in names:
+            group.stop(name)
+            (self._folder / "logs" / f"{name}.log").unlink()
         after = _counted(connection)
         return self._reckon(report, before, after, spent, resident)
+
+    def _settings(self) -> Path:
+        file = self._folder / "ingest.toml"
+        share = "" if self._workers == 1 else 'share = "bench"\n'
+        file.write_text(f"{share}[mqtt]\nport = {self._port}\n", "utf-8")
+        return file
 
     def _reckon(
         self,
