@@ -28,6 +28,7 @@ from ingest.bench.processes import (
     wait_until,
 )
 from ingest.bench.publisher import Assignment, Report
+from ingest.bench.storage_bytes import measure_storage_bytes
 from ingest.bench.straightforward import TABLE
 from ingest.rows import COPY_READINGS, Block, batch_number, copy_stream, join_blocks, pack_rows
 from ingest.service import PART_MESSAGES
@@ -36,7 +37,7 @@ from ingest.settings import IngestSettings
 __all__ = ["Bench"]
 
 # More than any machine takes that this was tried on, in messages a second.
-_MOST_RATE: Final = 4000
+_MOST_RATE: Final = 8000
 _STRAIGHTFORWARD_RATE: Final = 1500
 # Where the instant stands in a row of COPY BINARY with one number.
 _INSTANT: Final = np.dtype({"names": ["ts"], "formats": [">i8"], "offsets": [6], "itemsize": 62})
@@ -46,7 +47,7 @@ receive_maximum = 8000
 group_messages = 4000
 group_bytes = 16777216
 group_readings = 400000
-group_age_s = 0.5
+group_age_s = 0.05
 max_waiting_messages = 4000
 [mqtt]
 port = {port}
@@ -315,7 +316,11 @@ class Bench:
         drained = self._worker_run(
             url, group, connection, rate=0.0, seconds=self._seconds, settings=settings
         )
-        self._figures |= {"drain_points_per_s": round(drained["points_per_s"]), "drain": drained}
+        self._figures |= {
+            "drain_points_per_s": round(drained["points_per_s"]),
+            "drain": drained,
+            "columnstore": measure_storage_bytes(connection),
+        }
         self._empty(connection)
 
     def _part(self, least_s: float, share: int) -> float:
