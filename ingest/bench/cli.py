@@ -21,10 +21,10 @@ def ingest(
     *,
     json: Path | None = None,
     seconds: float = 60.0,
-    agents: int = 40,
-    meters: int = 5,
-    samples: int = 2,
-    workers: int = 1,
+    agents: int = 100,
+    meters: int = 2,
+    samples: int = 5,
+    workers: int = 2,
 ) -> None:
     """Measure speed, loss, delay, memory and processor time; takes some four times ``seconds``.
 

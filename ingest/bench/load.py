@@ -44,9 +44,9 @@ class Shape(msgspec.Struct, kw_only=True):
     their receipt.
     """
 
-    agents: int = 40
-    meters: int = 5
-    samples: int = 2
+    agents: int = 100
+    meters: int = 2
+    samples: int = 5
     period_s: float = 1.0
     window: int = 32
 
