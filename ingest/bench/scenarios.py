@@ -171,6 +171,10 @@ class Bench:
         self._next_us += round((length_s + 3600) * 1e6)
         return work
 
+    def _wait_until_ready(self, name: str) -> None:
+        log = self._folder / "logs" / f"{name}.log"
+        wait_until(lambda: "ingest is ready" in log.read_text("utf-8"), 30, name)
+
     def _worker_run(
         self,
         url: str,
@@ -189,8 +193,7 @@ class Bench:
         for name in names:
             group.start_enpilot(name, "ingest", "run", *how)
         for name in names:
-            log = self._folder / "logs" / f"{name}.log"
-            wait_until(lambda log=log: "ingest is ready" in log.read_text("utf-8"), 30, name)  # type: ignore[misc]  # a default binds the loop's value
+            self._wait_until_ready(name)
         with publishing(self._folder, work) as publisher:
             memory = MemoryWatch(group.pid(names[0]))
             pids = {name: group.pid(name) for name in (*names, "broker")}
