@@ -35,11 +35,11 @@ class StockEntry(Protocol):
     """What an entry of the energy ledger must say here."""
 
     @property
-    def kind(self) -> str: ...  # noqa: D102
+    def kind(self) -> str: ...  # noqa: D102  # the name says it
     @property
-    def since(self) -> dt.datetime: ...  # noqa: D102
+    def since(self) -> dt.datetime: ...  # noqa: D102  # the name says it
     @property
-    def until(self) -> dt.datetime: ...  # noqa: D102
+    def until(self) -> dt.datetime: ...  # noqa: D102  # the name says it
 
 
 _Entry = TypeVar("_Entry", bound=StockEntry)

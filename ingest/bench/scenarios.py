@@ -122,7 +122,7 @@ class Bench:
         with connect(url, "bench", autocommit=True) as connection:
             found = read_capabilities(connection)
             settings = {
-                name: str(connection.execute(f"SHOW {name}").fetchone()[0])  # type: ignore[index]
+                name: str(connection.execute(f"SHOW {name}").fetchone()[0])  # type: ignore[index]  # SHOW always answers a row
                 for name in (
                     "server_version", "fsync", "synchronous_commit", "full_page_writes",
                     "wal_level", "shared_buffers", "max_wal_size", "checkpoint_timeout",

@@ -21,7 +21,7 @@ QUARTER = dt.timedelta(minutes=15)
 
 
 def local(*parts: int) -> dt.datetime:
-    return dt.datetime(*parts, tzinfo=ZONE)  # type: ignore[arg-type,misc]
+    return dt.datetime(*parts, tzinfo=ZONE)  # type: ignore[arg-type,misc]  # parts of a date, and no tzinfo among them
 
 
 def compute(url: str) -> int:

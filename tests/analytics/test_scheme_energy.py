@@ -44,7 +44,7 @@ def meter(series_id: int, medium: str = "electricity", **said: object) -> Metere
         "series_id": series_id, "medium": medium, "unit": "kWh", "sign": 1, "generation": False,
         "valid_from": LONG_AGO, "valid_to": None, "relative_uncertainty": 0.005, **said,
     }  # fmt: skip
-    return MeteredPoint(**facts)  # type: ignore[arg-type]
+    return MeteredPoint(**facts)  # type: ignore[arg-type]  # facts by name
 
 
 def intervals(kwh_per_interval: int, since: dt.datetime = A, until: dt.datetime = B) -> object:
@@ -62,7 +62,7 @@ def intervals(kwh_per_interval: int, since: dt.datetime = A, until: dt.datetime 
 
 def test_electricity_counts_by_its_equivalent_value() -> None:
     rows = intervals(10)
-    found = total(scheme("electricity"), [meter(1)], [], lambda _: rows, A, B)  # type: ignore[arg-type,return-value]
+    found = total(scheme("electricity"), [meter(1)], [], lambda _: rows, A, B)  # type: ignore[arg-type,return-value]  # a function in place of the reader's protocol
     kwh = 31 * 96 * 10
     assert found.energy == pytest.approx(kwh * 0.1229)
     assert found.energy_tce == pytest.approx(kwh * 0.1229 / 1000)
@@ -74,7 +74,7 @@ def test_electricity_counts_by_its_equivalent_value() -> None:
 def test_export_is_subtracted_and_own_generation_added() -> None:
     given = {1: intervals(10), 2: intervals(3), 3: intervals(2)}
     points = [meter(1), meter(2, sign=-1), meter(3, generation=True)]
-    found = total(scheme("electricity"), points, [], given.get, A, B)  # type: ignore[arg-type]
+    found = total(scheme("electricity"), points, [], given.get, A, B)  # type: ignore[arg-type]  # a function in place of the reader's protocol
     assert found.energy == pytest.approx(31 * 96 * (10 - 3 + 2) * 0.1229)
 
 
@@ -108,7 +108,7 @@ def test_a_ledger_span_across_the_windows_end_is_a_guess() -> None:
 def test_a_metered_medium_is_not_counted_from_the_ledger_too() -> None:
     rows = intervals(10)
     bill = LedgerEntry("electricity", "purchase", Fraction(999), "kWh", A, B, False)
-    found = total(scheme("electricity"), [meter(1)], [bill], lambda _: rows, A, B)  # type: ignore[arg-type,return-value]
+    found = total(scheme("electricity"), [meter(1)], [bill], lambda _: rows, A, B)  # type: ignore[arg-type,return-value]  # a function in place of the reader's protocol
     assert found.energy == pytest.approx(31 * 96 * 10 * 0.1229)
 
 

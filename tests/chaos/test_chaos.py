@@ -224,7 +224,7 @@ def test_four_kills_lose_and_double_nothing(chaos: Chaos) -> None:
     report(chaos, readings, assert_energy_adds_up(chaos), began)
 
 
-@pytest.mark.skipif(not LONG, reason="ten minutes: `make chaos`")
+@pytest.mark.skipif(not LONG, reason="two to three minutes: `make chaos`")
 @pytest.mark.timeout(1500)
 def test_forty_kills_and_an_old_backup_lose_and_double_nothing(chaos: Chaos) -> None:
     began = time.monotonic()

@@ -24,7 +24,7 @@ def stored(url: str) -> int:
     with connect(url, "test") as connection:
         row = connection.execute("SELECT count(*) FROM reading").fetchone()
     assert row is not None
-    return int(row[0])  # type: ignore[call-overload]
+    return int(row[0])  # type: ignore[call-overload]  # a count is a whole number
 
 
 def test_kills_in_the_middle_lose_and_double_nothing(

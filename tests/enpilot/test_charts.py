@@ -222,12 +222,15 @@ def test_the_width_fits_the_page_and_the_schedule(
 
 
 # Europe's clocks leap forward, and back, at 01:00 UTC.
-@pytest.mark.parametrize("night", [dt.datetime(2026, 3, 29), dt.datetime(2025, 10, 26)], ids=str)  # noqa: DTZ001
+@pytest.mark.parametrize(
+    "night",
+    [dt.datetime(2026, 3, 29, tzinfo=dt.UTC), dt.datetime(2025, 10, 26, tzinfo=dt.UTC)],
+    ids=str,
+)
 def test_buckets_do_not_move_when_clocks_change(
     filled: psycopg.Connection[Any], night: dt.datetime
 ) -> None:
     """A session in a zone that changes its clocks gets the same UTC buckets."""
-    night = night.replace(tzinfo=dt.UTC)
     filled.execute("DELETE FROM series_epoch WHERE valid_to IS NOT NULL")
     filled.execute("UPDATE series_epoch SET valid_from = '2025-01-01Z'")
     filled.execute(

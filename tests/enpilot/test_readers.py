@@ -107,4 +107,4 @@ def test_the_boards_queries_run_as_the_reader(
         n for n in ("mean_power", "energy_per_day", "verdict", "intensity") if not found[n]
     ] == []
     # 10 counts x 0.01 kWh x CT 40 in a quarter hour are 16 kW.
-    assert {float(r[2]) for r in found["mean_power"]} == {16.0}  # type: ignore[arg-type]
+    assert {float(r[2]) for r in found["mean_power"]} == {16.0}  # type: ignore[arg-type]  # the column is a number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -199,13 +199,13 @@ class Gateway(Messages):
         self.publish("birth", self.make_birth(*series, period_s=period_s))
         return sha256_hex(self.birth)
 
-    def wait_for(self, condition: object, timeout_s: float = 15.0) -> Receipt:
+    def wait_for(self, condition: Callable[[Receipt], bool], timeout_s: float = 15.0) -> Receipt:
         """Wait for a receipt that fits, among those already here too."""
         deadline = time.monotonic() + timeout_s
         with self._arrived:
             while True:
                 for receipt in self.receipts:
-                    if condition(receipt):  # type: ignore[operator]
+                    if condition(receipt):
                         return receipt
                 left = deadline - time.monotonic()
                 assert left > 0, f"no such receipt among {self.receipts}"

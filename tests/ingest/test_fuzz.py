@@ -31,11 +31,11 @@ def mutated(draw: random.Random, message: bytes) -> bytes:
     for _ in range(draw.randrange(1, 4)):
         holder: object = document
         while True:
-            keys = list(holder) if isinstance(holder, dict) else range(len(holder))  # type: ignore[arg-type]
+            keys = list(holder) if isinstance(holder, dict) else range(len(holder))  # type: ignore[arg-type]  # decoded JSON of any shape
             if not keys:
                 break
             key = draw.choice(list(keys))
-            below = holder[key]  # type: ignore[index]
+            below = holder[key]  # type: ignore[index]  # decoded JSON of any shape
             if isinstance(below, (dict, list)) and below and draw.random() < 0.75:
                 holder = below
                 continue
@@ -44,7 +44,7 @@ def mutated(draw: random.Random, message: bytes) -> bytes:
             elif isinstance(holder, list) and draw.random() < 0.3:
                 holder.append(copy.deepcopy(below))
             else:
-                holder[key] = copy.deepcopy(draw.choice(STRANGE))  # type: ignore[index]
+                holder[key] = copy.deepcopy(draw.choice(STRANGE))  # type: ignore[index]  # decoded JSON of any shape
             break
     return json.dumps(document).encode()  # writes NaN and halves of surrogate pairs too
 

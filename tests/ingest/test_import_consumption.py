@@ -67,7 +67,7 @@ def accounted(url: str) -> Amounts:
     """What the accounting made of it, by quarter, in 0.01 kWh."""
     compute(url)
     return {
-        (ts - START) // QUARTER: Fraction(micro, 1_000_000)  # type: ignore[misc]
+        (ts - START) // QUARTER: Fraction(micro, 1_000_000)  # type: ignore[misc]  # a row is of any types
         for ts, micro in rows(url, "SELECT ts, advance_micro FROM interval_advance ORDER BY ts")
     }
 

@@ -51,7 +51,7 @@ def quarters(url: str) -> list[int]:
 
 def undo(url: str, stream: object) -> int:
     with connect(url, "test", autocommit=True) as connection:
-        return retract(connection, stream, "auditor", "wrong")  # type: ignore[arg-type]
+        return retract(connection, stream, "auditor", "wrong")  # type: ignore[arg-type]  # the stream's UUID out of a row
 
 
 def test_a_superseding_value_counts_and_a_retraction_brings_the_old_one_back(

@@ -47,7 +47,7 @@ def group(values: list[list[object]], **other: object) -> GroupReadings:
         "group": 0, "ts": START_US, "dt": [1000 * i for i in range(n)], "late_ms": [0] * n,
         "values": values,
     }  # fmt: skip
-    return GroupReadings(**{**said, **other})  # type: ignore[arg-type]
+    return GroupReadings(**{**said, **other})  # type: ignore[arg-type]  # arrays by name
 
 
 @given(st.data())
@@ -68,9 +68,9 @@ def test_every_number_arrives_as_it_was(data: st.DataObject) -> None:
             assert rows.quality[i] == Quality.NOT_FINITE
         elif kinds[series - 1]:
             assert rows.kind[i] == KIND_INT
-            assert rows.whole[i] == int(sent)  # type: ignore[call-overload]
+            assert rows.whole[i] == int(sent)  # type: ignore[call-overload]  # drawn from numbers alone, where whole or real
         else:
-            assert rows.real[i] == float(sent)  # type: ignore[arg-type]
+            assert rows.real[i] == float(sent)  # type: ignore[arg-type]  # drawn from numbers alone, where whole or real
 
 
 @given(st.data())

@@ -67,7 +67,7 @@ def running_mosquitto(
     user = "user root\n" if os.geteuid() == 0 else ""
     file = folder / "mosquitto.conf"
     file.write_text(f"{head}{user}listener {port} 127.0.0.1\n{configuration}", "utf-8")
-    broker = Broker(port, [mosquitto_program(), "-c", str(file)], None)  # type: ignore[arg-type]
+    broker = Broker(port, [mosquitto_program(), "-c", str(file)], None)  # type: ignore[arg-type]  # start() sets the process
     try:
         broker.start()
         yield broker
