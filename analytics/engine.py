@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import psycopg
 
-from analytics.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
-from analytics.intervals import recompute_point
-from analytics.site_calendar import local_date
-from analytics.site_facts import SiteFacts, load_site_facts
-from analytics.spans import merge_spans
+from analytics.accounting.site_calendar import local_date
+from analytics.accounting.site_facts import SiteFacts, load_site_facts
+from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
+from analytics.intervals.recompute import recompute_point
+from analytics.intervals.spans import merge_spans
 from enpilot import __version__
 from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 from enpilot.database import data_version

@@ -10,7 +10,7 @@ import psycopg
 
 from analytics.engine import recompute_site
 from analytics.errors import NoSuchCorrectionError
-from analytics.intervals import recompute_point
+from analytics.intervals.recompute import recompute_point
 from enpilot.database import data_version
 
 __all__ = ["Change", "preview"]

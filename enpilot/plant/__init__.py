@@ -1,5 +1,6 @@
 """The plant file: points, devices, wiring, products, EnPIs, targets and rules of one site."""
 
+from enpilot.plant.base import Names
 from enpilot.plant.load import PlantFileError, load_plant
 from enpilot.plant.model import (
     Agent,
@@ -9,7 +10,6 @@ from enpilot.plant.model import (
     Enterprise,
     Installation,
     Line,
-    Names,
     Ownership,
     Plant,
     Point,

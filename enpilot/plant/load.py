@@ -20,7 +20,8 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
-from enpilot.plant.model import Dated, Device, Line, Plant
+from enpilot.plant.base import Dated
+from enpilot.plant.model import Device, Line, Plant
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
 __all__ = ["PlantFileError", "load_plant"]

@@ -10,22 +10,19 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
+from enpilot.plant.base import Code, Dated, Names, PositiveShare, Rate, Share, Strict
 
 __all__ = [
     "Agent",
     "AlertRule",
-    "Code",
-    "Dated",
     "Device",
     "Enpi",
     "Enterprise",
     "Installation",
     "Line",
-    "Names",
     "Ownership",
     "Plant",
     "Point",
@@ -37,32 +34,8 @@ __all__ = [
     "bytes_of",
 ]
 
-# \Z, since $ would let a line break at the end through.
-Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z")]
-_Share = Annotated[str, Meta(pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)\Z")]
-_PositiveShare = Annotated[str, Meta(pattern=r"^(?=.*[1-9])(0\.[0-9]+|1(\.0+)?)\Z")]
-_Rate = Annotated[str, Meta(pattern=r"^(-[0-9]+|0)(\.[0-9]+)?\Z")]  # below 1; 4 % is "0.04"
-_Instant = Annotated[dt.datetime, Meta(tz=True)]
 _PeriodS = Annotated[float, Meta(ge=1, le=3600)]
 _Retries = Annotated[int, Meta(ge=0, le=5)]
-
-
-class _Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Base of every structure in a plant file: a misspelt key is refused, not ignored."""
-
-
-class Names(_Strict, kw_only=True):
-    """A name in both languages."""
-
-    zh: str
-    en: str
-
-
-class Dated(_Strict, kw_only=True, rename={"valid_from": "from", "valid_to": "to"}):
-    """Holds in the plant from .. to; left out, ``from`` is the site's."""
-
-    valid_from: _Instant | None = None
-    valid_to: _Instant | None = None
 
 
 class Site(Dated, kw_only=True):
@@ -94,17 +67,17 @@ class Ownership(Dated, kw_only=True):
     """The share of the site that an enterprise holds."""
 
     enterprise: Code
-    share: _PositiveShare = "1"
+    share: PositiveShare = "1"
 
 
-class Agent(_Strict, kw_only=True):
+class Agent(Strict, kw_only=True):
     """A gateway. Its id is the MQTT username; it may publish the points its lines reach."""
 
     id: Code
     simulated: bool = False
 
 
-class Line(_Strict, kw_only=True):
+class Line(Strict, kw_only=True):
     """One connection of an agent, shared by all units behind it.
 
     ``kind`` is how it is reached: a Modbus TCP gateway, a serial server that passes RTU frames
@@ -164,7 +137,7 @@ def bytes_of(text: str) -> bytes:
     return bytes.fromhex(text[2:]) if text.startswith("0x") else text.encode()
 
 
-class Device(_Strict, kw_only=True):
+class Device(Strict, kw_only=True):
     """A meter or PLC; with ``line``, ``unit`` and ``profile`` an agent polls it.
 
     A meter of DL/T 645 or CJ/T 188 has a ``meter_address`` instead of a ``unit``: the digits that
@@ -219,7 +192,7 @@ class Point(Dated, kw_only=True):
     record_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
 
 
-class Register(_Strict, kw_only=True):
+class Register(Strict, kw_only=True):
     """What stood on one register when a device came or went [register counts]."""
 
     quantity: str
@@ -273,10 +246,10 @@ class Enpi(Dated, kw_only=True):
     scheme: Code
     product: Code
     stage: Literal["counted", "qualified", "warehoused", "shipped"] = "qualified"
-    coverage_limit: _Share = "0.95"
+    coverage_limit: Share = "0.95"
 
 
-class Target(_Strict, kw_only=True):
+class Target(Strict, kw_only=True):
     """What an EnPI is judged against: data with an authority, never just a rate (F7).
 
     ``base_to`` and ``end_to`` are the days after the last one.
@@ -286,7 +259,7 @@ class Target(_Strict, kw_only=True):
     base_from: dt.date
     base_to: dt.date
     end_to: dt.date
-    annual_rate: _Rate | None = None
+    annual_rate: Rate | None = None
     end_value: PositiveDecimalText | None = None
     kind: Literal["intensity"] = "intensity"
     target_class: Literal["official", "assigned", "internal"]
@@ -309,7 +282,7 @@ class AlertRule(Dated, kw_only=True):
     severity: Literal["note", "warning", "fault"] = "warning"
 
 
-class Plant(_Strict, kw_only=True):
+class Plant(Strict, kw_only=True):
     """A whole plant file."""
 
     schema: Literal[1]

@@ -13,7 +13,7 @@ import psycopg
 
 from enpilot.database import draw_commit_no
 from enpilot.plant import Names, Plant
-from enpilot.plant.model import Dated
+from enpilot.plant.base import Dated
 from ingest.imports.epochs import note_register, split_by_installation
 from ingest.imports.records import Author, DatedRow, reconcile_records, thing
 from ingest.meaning import series_of

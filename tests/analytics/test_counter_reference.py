@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from analytics.counter import CounterKind, CounterRules, FindingKind, Replacement, account
+from analytics.counters.account import CounterKind, CounterRules, FindingKind, Replacement, account
 from tests.analytics import reference_counter as reference
 
 MINUTE = 60_000_000

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analytics.counter import CounterKind, CounterRules, Replacement, account
-from analytics.counter_levels import MICRO
+from analytics.counters.account import CounterKind, CounterRules, Replacement, account
+from analytics.counters.levels import MICRO
 
 CASES = sorted((Path(__file__).parent / "field_cases").glob("*.toml"))
 MINUTE_US = 60_000_000

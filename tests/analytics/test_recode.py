@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.counters.recode import Recoding
 from analytics.errors import RecodeError
-from analytics.recode import Recoding
 
 ORDERS = {
     "big": lambda b: b,

@@ -9,11 +9,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from analytics.interval_sums import SeriesIntervals
-from analytics.product_output import OutputEntry, output_total
-from analytics.scheme_energy import EnergyTotal, LedgerEntry, MeteredPoint, Scheme, total
-from analytics.standard_coal import Factor, FactorSet
-from analytics.targets import WithheldCode
+from analytics.accounting.product_output import OutputEntry, output_total
+from analytics.accounting.scheme_energy import EnergyTotal, LedgerEntry, MeteredPoint, Scheme, total
+from analytics.accounting.standard_coal import Factor, FactorSet
+from analytics.accounting.withheld import WithheldCode
+from analytics.intervals.sums import SeriesIntervals
 
 UTC = dt.UTC
 A, B = dt.datetime(2026, 3, 1, tzinfo=UTC), dt.datetime(2026, 4, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def intervals(kwh_per_interval: int, since: dt.datetime = A, until: dt.datetime 
     n = int((until - since) / dt.timedelta(minutes=15))
     start = int(since.timestamp()) * 1_000_000
     ones = np.ones(n, np.int64)
-    from analytics.interval_sums import _EpochScale
+    from analytics.intervals.sums import _EpochScale
 
     return SeriesIntervals(
         start + np.arange(n) * 900_000_000, ones, ones * kwh_per_interval * 1_000_000, ones * 0,

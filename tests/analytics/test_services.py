@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analytics.counter import CounterRules, account, account_many
+from analytics.counters.account import CounterRules, account, account_many
 from enpilot.database import connect
 from tests.e2e.plant_under_test import wait_until
 from tests.imported import apply_plant, import_counts

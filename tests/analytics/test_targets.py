@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import TargetError
-from analytics.targets import (
+from analytics.enpis.targets import (
     Status,
     annual_rate_of,
     cumulative_progress,
@@ -18,6 +17,7 @@ from analytics.targets import (
     target_intensity,
     within_uncertainty,
 )
+from analytics.errors import TargetError
 
 
 def test_the_glycerine_plant_is_under_the_same_months_target() -> None:

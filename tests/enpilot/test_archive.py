@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics.engine import run_once
-from analytics.readings import load_readings
+from analytics.intervals.readings import load_readings
 from enpilot.archive import (
     ArchiveMismatchError,
     ArchiveUnavailableError,

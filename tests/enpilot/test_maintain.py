@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from analytics.intervals import recompute_point
+from analytics.intervals.recompute import recompute_point
 from enpilot.database import connect, migrate_connection
 from enpilot.database.charts import read_chart
 from enpilot.database.chunks import list_chunks

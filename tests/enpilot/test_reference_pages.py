@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import msgspec
 import pytest
 
 from enpilot.plant import model
+from enpilot.plant.base import Dated
 from enpilot.wire import Quality, QualityFlag, Refusal, decode_data, messages, sha256_hex
 from tests.enpilot.wire_examples import BATCH, BIRTH, DATA, EXAMPLES, shown
 
@@ -70,13 +72,11 @@ def test_each_table_and_key_of_the_plant_file_is_named(plant_file: str) -> None:
         re.findall(r"^### `(.*?)`\n(.*?)(?=^### |\Z)", plant_file, re.MULTILINE | re.DOTALL)
     )
     assert sections.keys() == tables.keys()
-    kinds = {k.__name__: k for k in structures(model)}
-    named = {"[[rule]]": "AlertRule"}
+    forms = get_type_hints(model.Plant)
     for table, text in sections.items():
-        kind = kinds[named.get(table, table.strip("[]").capitalize())]
-        assert ("Dated" in text) == issubclass(kind, model.Dated), table
+        form = forms[tables[table].name]
+        kind = (get_args(form) or (form,))[0]
+        assert ("Dated" in text) == issubclass(kind, Dated), table
         for field in msgspec.structs.fields(kind):
             if field.encode_name not in ("from", "to"):
                 assert f"`{field.encode_name}`" in text, f"{table} {field.encode_name}"
-    for field in msgspec.structs.fields(model.Register):
-        assert f"`{field.encode_name}`" in sections["[[installation]]"]

@@ -11,8 +11,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from analytics.counter_levels import MICRO
-from analytics.readings import microseconds
+from analytics.counters.levels import MICRO
+from analytics.intervals.readings import microseconds
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from enpilot.quantities import unit_ratio
 

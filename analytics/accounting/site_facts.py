@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from analytics.product_output import OutputEntry, load_output
-from analytics.scheme_energy import LedgerEntry, MeteredPoint, Scheme
-from analytics.standard_coal import load_factors
+from analytics.accounting.product_output import OutputEntry, load_output
+from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint, Scheme
+from analytics.accounting.standard_coal import load_factors
 from enpilot.quantities import QUANTITIES, energy_quantity
 
 __all__ = ["Counter", "Enpi", "SiteFacts", "Target", "load_site_facts"]

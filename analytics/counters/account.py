@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analytics import counter_decisions as decisions
-from analytics import counter_intervals as kernel
+from analytics.counters import decisions
+from analytics.counters import intervals as kernel
 from analytics.errors import CounterError, LevelRangeError, ReadingOrderError
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-from analytics.counter_levels import MICRO
+from analytics.counters.levels import MICRO
 from enpilot.quantities import unit_ratio
 
 __all__ = ["Substitution", "allot", "load_substitutions", "substitute"]

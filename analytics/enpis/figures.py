@@ -13,9 +13,7 @@ from typing import Any, Final
 
 import psycopg
 
-from analytics.enpi import EnpiFigure, EnpiYears
-from analytics.interval_sums import SeriesIntervals, load_intervals
-from analytics.site_calendar import (
+from analytics.accounting.site_calendar import (
     Period,
     days_of,
     local_date,
@@ -24,8 +22,11 @@ from analytics.site_calendar import (
     months_of,
     years_to_date_of,
 )
-from analytics.site_facts import Counter, Enpi, SiteFacts
-from analytics.targets import Status, WithheldCode
+from analytics.accounting.site_facts import Counter, Enpi, SiteFacts
+from analytics.accounting.withheld import WithheldCode
+from analytics.enpis.enpi import EnpiFigure, EnpiYears
+from analytics.enpis.targets import Status
+from analytics.intervals.sums import SeriesIntervals, load_intervals
 from enpilot.quantities import QUANTITIES
 
 __all__ = ["Span", "forget_figures", "write_energy_figures", "write_enpi_figures"]

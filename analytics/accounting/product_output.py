@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from analytics.scheme_energy import covered_share
+from analytics.accounting.scheme_energy import covered_share
 
 __all__ = ["OutputEntry", "OutputTotal", "load_output", "output_total"]
 

@@ -15,7 +15,6 @@ from analytics.errors import TargetError
 __all__ = [
     "Status",
     "Verdict",
-    "WithheldCode",
     "annual_rate_of",
     "cumulative_progress",
     "judge",
@@ -39,17 +38,6 @@ class Status(enum.StrEnum):
     NO_TARGET = "no_target"
     NO_BASE = "no_base"
     WITHHELD = "withheld"
-
-
-class WithheldCode(enum.StrEnum):
-    """Why a figure is not given."""
-
-    ENERGY_MISSING = "energy_missing"
-    COVERAGE_LOW = "coverage_low"
-    FACTOR_MISSING = "factor_missing"
-    OUTPUT_MISSING = "output_missing"
-    OUTPUT_COVERAGE_LOW = "output_coverage_low"
-    OUTPUT_ZERO = "output_zero"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,19 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from analytics.interval_sums import SeriesIntervals
-from analytics.product_output import OutputTotal, output_total
-from analytics.scheme_energy import EnergyTotal, total
-from analytics.site_calendar import Period, midnight
-from analytics.site_facts import Enpi, SiteFacts
-from analytics.targets import (
+from analytics.accounting.product_output import OutputTotal, output_total
+from analytics.accounting.scheme_energy import EnergyTotal, total
+from analytics.accounting.site_calendar import Period, midnight
+from analytics.accounting.site_facts import Enpi, SiteFacts
+from analytics.accounting.withheld import WithheldCode
+from analytics.enpis.targets import (
     Status,
     Verdict,
-    WithheldCode,
     annual_rate_of,
     judge,
     within_uncertainty,
 )
+from analytics.intervals.sums import SeriesIntervals
 
 __all__ = ["EnpiFigure", "EnpiYears"]
 

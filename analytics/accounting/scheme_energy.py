@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from analytics.accounting.standard_coal import FactorSet
+from analytics.accounting.withheld import WithheldCode
 from analytics.errors import FactorError, FactorUnitError
-from analytics.interval_sums import SeriesIntervals
-from analytics.standard_coal import FactorSet
-from analytics.targets import WithheldCode
+from analytics.intervals.sums import SeriesIntervals
 from enpilot.fuel_stock import StockPeriod, overlap_share, stock_periods
 from enpilot.quantities import QUANTITIES, energy_quantity
 

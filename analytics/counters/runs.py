@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analytics.counter import Account
+from analytics.counters.account import Account
 
 __all__ = ["join_accounts"]
 

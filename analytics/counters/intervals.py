@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from analytics._jit import jit, parallel_jit, prange
-from analytics.counter_decisions import (
+from analytics.counters.decisions import (
     DROPPED_GLITCH,
     JUMP,
     KIND_MASK,

@@ -17,7 +17,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from analytics.counter import (
+from analytics.counters.account import (
     Account,
     CounterKind,
     CounterRules,
@@ -26,14 +26,14 @@ from analytics.counter import (
     Replacement,
     account,
 )
-from analytics.counter_decisions import REFRESH_US
-from analytics.counter_levels import MICRO, collapse_readings, to_level_micro
-from analytics.counter_runs import join_accounts
+from analytics.counters.decisions import REFRESH_US
+from analytics.counters.levels import MICRO, collapse_readings, to_level_micro
+from analytics.counters.recode import Recoding
+from analytics.counters.runs import join_accounts
 from analytics.errors import LevelRangeError
-from analytics.readings import SeriesReadings, instant, load_readings, microseconds
-from analytics.recode import Recoding
-from analytics.spans import merge_spans
-from analytics.substitution import load_substitutions, substitute
+from analytics.intervals.readings import SeriesReadings, instant, load_readings, microseconds
+from analytics.intervals.spans import merge_spans
+from analytics.intervals.substitution import load_substitutions, substitute
 from enpilot.archive import reading_after, reading_before
 
 __all__ = ["Touched", "recompute_point"]

@@ -1,0 +1,1 @@
+"""What a plant says counts: calendar, energy, factors, output."""

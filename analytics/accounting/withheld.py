@@ -1,0 +1,18 @@
+"""Why a figure is not given: no NaN, no zero for missing."""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["WithheldCode"]
+
+
+class WithheldCode(enum.StrEnum):
+    """Why a figure is not given."""
+
+    ENERGY_MISSING = "energy_missing"
+    COVERAGE_LOW = "coverage_low"
+    FACTOR_MISSING = "factor_missing"
+    OUTPUT_MISSING = "output_missing"
+    OUTPUT_COVERAGE_LOW = "output_coverage_low"
+    OUTPUT_ZERO = "output_zero"

@@ -1,0 +1,1 @@
+"""Registers of counters to advances on the grid: pure, arrays in and out, compiled."""

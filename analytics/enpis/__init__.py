@@ -1,0 +1,1 @@
+"""Energy per unit of output, its path and its verdict."""

@@ -1,0 +1,1 @@
+"""Readings of a point to its stored intervals, and sums of them."""
