@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -51,7 +51,8 @@ class Scheme:
 class MeteredPoint:
     """A counter of a point while the point's record lets it count.
 
-    ``sign`` is -1 for export; ``relative_uncertainty`` comes from the device's accuracy class.
+    ``sign`` is -1 for export; ``relative_uncertainty`` comes from the device's accuracy class;
+    ``boundary`` says whether the plant's total counts it.
     """
 
     series_id: int
@@ -62,6 +63,11 @@ class MeteredPoint:
     valid_from: dt.datetime
     valid_to: dt.datetime | None
     relative_uncertainty: float | None
+    boundary: bool = True
+
+    def signed(self, sign: int) -> MeteredPoint:
+        """Return it as a part that is added or, with -1, subtracted; it counts in any scheme."""
+        return replace(self, sign=self.sign * sign, generation=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""What the plant says about a site: calendar, counters, EnPIs, targets, ledger, output."""
+"""What the plant says about a site: calendars, counters, points that count, ledger, EnPIs."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from analytics.accounting.product_output import OutputEntry, load_output
-from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint, Scheme
-from analytics.accounting.standard_coal import load_factors
+from analytics.accounting.enpi_facts import Enpi, load_enpis
+from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint
+from analytics.accounting.site_calendar import Shift, SiteCalendar
 from enpilot.quantities import QUANTITIES, energy_quantity
 
-__all__ = ["Counter", "Enpi", "SiteFacts", "Target", "load_site_facts"]
+__all__ = ["Counter", "SiteFacts", "load_site_facts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,44 +32,15 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """The path an EnPI is judged against; dates exclusive at their ends."""
-
-    target_id: int
-    base_from: dt.date
-    base_to: dt.date
-    end_to: dt.date
-    annual_rate: float | None
-    end_value: float | None
-
-    @property
-    def total_years(self) -> int:
-        """Whole years from the base year to the end."""
-        return self.end_to.year - self.base_to.year
-
-    def years_after_base(self, day: dt.date) -> int:
-        """Return whole years from the base period to the year that a day lies in; 0 inside it."""
-        return (day.year * 12 + day.month - self.base_from.year * 12 - self.base_from.month) // 12
-
-
-@dataclass(frozen=True, slots=True)
-class Enpi:
-    """Energy of a scheme per unit of a product."""
-
-    enpi_id: int
-    scheme: Scheme
-    output_unit: str
-    coverage_limit: float
-    output: Sequence[OutputEntry]
-    target: Target | None
-
-
-@dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """Everything but intervals that a site's figures depend on."""
+    """Everything but intervals that a site's figures depend on.
+
+    ``points`` are those of the plant's boundary, and its own generation.
+    """
 
     site_id: int
     zone: ZoneInfo
+    calendars: Mapping[str, SiteCalendar]
     counters: Sequence[Counter]
     points: Sequence[MeteredPoint]
     ledger: Sequence[LedgerEntry]
@@ -79,11 +50,16 @@ class SiteFacts:
 def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFacts:
     """Load the facts that hold now for a site."""
     row = connection.execute(
-        "SELECT timezone FROM site_record WHERE site_id = %s AND superseded_commit_no IS NULL"
-        " ORDER BY valid_from DESC LIMIT 1",
+        "SELECT timezone, production_day_start, month_day FROM site_record WHERE site_id = %s"
+        " AND superseded_commit_no IS NULL ORDER BY valid_from DESC LIMIT 1",
         (site_id,),
     ).fetchone()
     assert row is not None  # importing a plant writes site and record together
+    zone, shifts = ZoneInfo(row[0]), _shifts(connection, site_id)
+    calendars = {
+        "civil": SiteCalendar(zone, dt.time(0), row[2], shifts),
+        "production": SiteCalendar(zone, row[1], row[2], shifts),
+    }
     counters = [
         Counter(*found)
         for found in connection.execute(
@@ -92,23 +68,39 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
             (site_id, [q.code for q in QUANTITIES.values() if q.cumulative]),
         )
     ]
+    points = _points(connection, site_id, counters)
+    totals = {(c.point_id, c.quantity): c.series_id for c in counters if c.channel == "total"}
     return SiteFacts(
         site_id,
-        ZoneInfo(row[0]),
+        zone,
+        calendars,
         counters,
-        _points(connection, site_id, counters),
+        [p for found in points.values() for p in found if p.boundary],
         _ledger(connection, site_id),
-        _enpis(connection, site_id),
+        load_enpis(connection, site_id, calendars, points, totals),
     )
+
+
+def _shifts(connection: psycopg.Connection[Any], site_id: int) -> list[Shift]:
+    return [
+        Shift(*row)
+        for row in connection.execute(
+            "SELECT s.code, r.starts, r.ends, r.valid_from, r.valid_to FROM shift s"
+            " JOIN shift_record r USING (shift_id) WHERE s.site_id = %s"
+            " AND r.superseded_commit_no IS NULL ORDER BY r.starts, s.code",
+            (site_id,),
+        )
+    ]
 
 
 def _points(
     connection: psycopg.Connection[Any], site_id: int, counters: Sequence[Counter]
-) -> list[MeteredPoint]:
+) -> dict[int, list[MeteredPoint]]:
+    """Return what counts of each accepted point (F30), by its number."""
     channels: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
     for counter in counters:
         channels[counter.point_id, counter.quantity][counter.channel] = counter.series_id
-    points = []
+    points: dict[int, list[MeteredPoint]] = defaultdict(list)
     for point_id, medium, role, direction, valid_from, valid_to, accuracy in connection.execute(
         "SELECT p.point_id, p.medium, r.role, r.direction, r.valid_from, r.valid_to,"
         " (SELECT d.accuracy_class FROM installation i JOIN device d USING (device_id)"
@@ -116,7 +108,7 @@ def _points(
         "  ORDER BY i.valid_from DESC LIMIT 1)"
         " FROM point p JOIN point_record r USING (point_id) WHERE p.site_id = %s"
         " AND r.superseded_commit_no IS NULL AND r.commissioning = 'accepted'"
-        " AND r.role IN ('boundary', 'generation') ORDER BY p.point_id, r.valid_from",
+        " ORDER BY p.point_id, r.valid_from",
         (site_id,),
     ):
         quantity = energy_quantity(medium)
@@ -125,7 +117,7 @@ def _points(
         series_id = known.get(direction, known.get("total"))
         if series_id is None:
             continue
-        points.append(
+        points[point_id].append(
             MeteredPoint(
                 series_id,
                 medium,
@@ -135,6 +127,7 @@ def _points(
                 valid_from,
                 valid_to,
                 _class_share(accuracy),
+                boundary=role in ("boundary", "generation"),
             )
         )
     return points
@@ -159,64 +152,3 @@ def _ledger(connection: psycopg.Connection[Any], site_id: int) -> list[LedgerEnt
             (site_id,),
         )
     ]  # fmt: skip
-
-
-def _enpis(connection: psycopg.Connection[Any], site_id: int) -> list[Enpi]:
-    return [
-        Enpi(
-            enpi_id,
-            _scheme(connection, scheme_id),
-            unit,
-            float(limit),
-            load_output(connection, product_id, stage),
-            _target(connection, enpi_id, scheme_id),
-        )
-        for enpi_id, scheme_id, product_id, stage, unit, limit in connection.execute(
-            "SELECT e.enpi_id, r.scheme_id, r.product_id, r.stage, p.unit, r.coverage_limit"
-            " FROM enpi e JOIN enpi_record r USING (enpi_id) JOIN product p USING (product_id)"
-            " WHERE e.site_id = %s AND r.superseded_commit_no IS NULL AND r.valid_to IS NULL"
-            " ORDER BY e.enpi_id",
-            (site_id,),
-        ).fetchall()
-    ]
-
-
-def _scheme(connection: psycopg.Connection[Any], scheme_id: int) -> Scheme:
-    row = connection.execute(
-        "SELECT media, energy_unit, factor_standard, factor_edition, electricity_basis,"
-        " own_renewables_counted, feedstock_deducted FROM scheme_record WHERE scheme_id = %s"
-        " AND superseded_commit_no IS NULL ORDER BY valid_from DESC LIMIT 1",
-        (scheme_id,),
-    ).fetchone()
-    assert row is not None  # importing a plant writes scheme and record together
-    media, unit, standard, edition, basis, renewables, feedstock = row
-    factors = (
-        load_factors(connection, standard, edition, basis or "physical") if unit == "kgce" else None
-    )
-    return Scheme(frozenset(media), unit, factors, renewables, feedstock)
-
-
-def _target(connection: psycopg.Connection[Any], enpi_id: int, scheme_id: int) -> Target | None:
-    """Return the target that decides: an official one before an assigned, an internal one last.
-
-    A target of another scheme is not comparable and does not decide (F6).
-    """
-    row = connection.execute(
-        "SELECT target_id, base_from, base_to, end_to, annual_rate, end_value FROM target"
-        " WHERE enpi_id = %s AND scheme_id = %s AND kind = 'intensity'"
-        " AND superseded_commit_no IS NULL"
-        " ORDER BY array_position(ARRAY['official', 'assigned', 'internal'], target_class)"
-        " LIMIT 1",
-        (enpi_id, scheme_id),
-    ).fetchone()
-    if row is None:
-        return None
-    target_id, base_from, base_to, end_to, rate, end_value = row
-    return Target(
-        target_id,
-        base_from,
-        base_to,
-        end_to,
-        None if rate is None else float(rate),
-        None if end_value is None else float(end_value),
-    )

@@ -16,3 +16,8 @@ class WithheldCode(enum.StrEnum):
     OUTPUT_MISSING = "output_missing"
     OUTPUT_COVERAGE_LOW = "output_coverage_low"
     OUTPUT_ZERO = "output_zero"
+    POINT_NOT_ACCEPTED = "point_not_accepted"
+    PRODUCT_WITHOUT_BASE = "product_without_base"
+    VALUE_ADDED_MISSING = "value_added_missing"
+    VALUE_ADDED_NOT_POSITIVE = "value_added_not_positive"
+    OWNERSHIP_CHANGED = "ownership_changed"

@@ -1,19 +1,24 @@
 """One EnPI over its periods: energy, output, intensity and the verdict.
 
-Rules F4, F6-F9, F12, F25 and F37. A single day has an intensity, but is not judged.
+Rules F4, F6-F12, F18, F25 and F37. Days, shifts and weeks have an intensity, but are not judged.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Final
 
-from analytics.accounting.product_output import OutputTotal, output_total
+from analytics.accounting.enpi_facts import Enpi
+from analytics.accounting.product_output import OutputTotal, product_total
 from analytics.accounting.scheme_energy import EnergyTotal, total
-from analytics.accounting.site_calendar import Period, midnight
-from analytics.accounting.site_facts import Enpi, SiteFacts
+from analytics.accounting.site_calendar import JUDGED_KINDS, Period
+from analytics.accounting.site_facts import SiteFacts
+from analytics.accounting.value_added import value_added_total
 from analytics.accounting.withheld import WithheldCode
+from analytics.enpis.change import Change, split_change
 from analytics.enpis.targets import (
     Status,
     Verdict,
@@ -24,6 +29,10 @@ from analytics.enpis.targets import (
 from analytics.intervals.sums import SeriesIntervals
 
 __all__ = ["EnpiFigure", "EnpiYears"]
+
+# Of a month's energy that may have gone into days without an entry of output (F25).
+_UNMATCHED_LIMIT: Final = 0.10
+_DAY: Final = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,27 @@ class EnpiFigure:
     verdict: Verdict
     withheld: WithheldCode | None
     within_uncertainty: bool | None
+    matched_share: float | None = None
+    previous_intensity: float | None = None
+    original: Verdict | None = None
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """Energy and output of a period, of its matched days alone where output is missing."""
+
+    energy: EnergyTotal
+    output: OutputTotal
+    products: tuple[OutputTotal, ...]
+    matched_share: float | None
+    withheld: WithheldCode | None
+
+    @property
+    def intensity(self) -> float | None:
+        if self.withheld is not None or self.energy.energy is None or not self.output.quantity:
+            return None
+        return self.energy.energy / self.output.quantity
 
 
 @dataclass(slots=True)
@@ -47,109 +77,278 @@ class EnpiYears:
     facts: SiteFacts
     enpi: Enpi
     intervals: Callable[[int], SeriesIntervals | None]
-    _known: dict[Period, tuple[EnergyTotal, OutputTotal]] = field(default_factory=dict)
+    _known: dict[Period, _Totals] = field(default_factory=dict)
 
     @property
     def metered(self) -> bool:
         """Whether a meter stands behind it, so that single days have a figure."""
+        if self.enpi.points is not None:
+            return bool(self.enpi.points)
         return any(p.medium in self.enpi.scheme.media for p in self.facts.points)
 
     def base_period(self, period: Period) -> Period | None:
-        """Return the same part of the base year; None before it, for days, or without a target."""
+        """Return what a period is held against in the base year.
+
+        Returns
+        -------
+        Period or None
+            The same part of it, the whole of it for rolling twelve months; None before it, for what
+            is not judged, or without a target.
+        """
         target = self.enpi.target
-        if target is None or period.kind == "day":
+        if target is None or period.kind not in JUDGED_KINDS:
             return None
+        if period.kind == "rolling_12":
+            return Period(target.base_from, target.base_to, "rolling_12")
         years = target.years_after_base(period.first)
         return None if years < 0 else period.moved(-years)
 
     def figure(self, period: Period) -> EnpiFigure:
         """Compute and judge one period."""
-        energy, output = self._totals(period)
-        withheld = self._withheld(energy, output)
-        if withheld is not None:
+        totals = self._totals(period)
+        intensity = totals.intensity
+        if totals.withheld is not None or intensity is None:
             return EnpiFigure(
-                period, energy, output, None, None, Verdict(Status.WITHHELD), withheld, None
-            )
-        intensity = self._intensity(energy, output)
-        assert intensity is not None  # nothing is withheld
+                period, totals.energy, totals.output, None, None, Verdict(Status.WITHHELD),
+                totals.withheld or WithheldCode.OUTPUT_ZERO, None,
+            )  # fmt: skip
         base = self._base_intensity(period)
-        verdict = self._verdict(period, intensity, base)
+        factor = self._adjustment(period)
+        adjusted = None if base is None else base * factor
+        verdict = self._verdict(period, intensity, adjusted)
         uncertain = (
             None
             if verdict.target_intensity is None
             else within_uncertainty(
-                intensity, verdict.target_intensity, energy.relative_uncertainty
+                intensity, verdict.target_intensity, totals.energy.relative_uncertainty
             )
         )
-        return EnpiFigure(period, energy, output, intensity, base, verdict, None, uncertain)
+        return EnpiFigure(
+            period, totals.energy, totals.output, intensity, adjusted, verdict, None, uncertain,
+            totals.matched_share,
+            self._totals(period.moved(-1)).intensity if period.kind in JUDGED_KINDS else None,
+            self._verdict(period, intensity, base) if factor != 1.0 else None,
+            self._change(period, totals),
+        )  # fmt: skip
 
-    def _totals(self, period: Period) -> tuple[EnergyTotal, OutputTotal]:
+    def _totals(self, period: Period) -> _Totals:
         known = self._known.get(period)
         if known is None:
-            since, until = self._instants(period)
-            known = self._known[period] = (
-                total(
-                    self.enpi.scheme, self.facts.points, self.facts.ledger, self.intervals, since,
-                    until,
-                ),
-                output_total(self.enpi.output, since, until),
-            )  # fmt: skip
+            known = self._known[period] = self._compute(period)
         return known
 
-    def _instants(self, period: Period) -> tuple[dt.datetime, dt.datetime]:
-        return midnight(period.first, self.facts.zone), midnight(period.after, self.facts.zone)
+    def _compute(self, period: Period) -> _Totals:
+        since, until = self.enpi.calendar.span(period)
+        energy = self._energy(since, until)
+        products = tuple(product_total(p, self.intervals, since, until) for p in self.enpi.products)
+        output = self._output(period, products)
+        withheld = self._withheld(energy, output, products)
+        if withheld is WithheldCode.OUTPUT_COVERAGE_LOW:
+            matched = self._matched_days(period, energy, products)
+            if matched is not None:
+                return matched
+        return _Totals(energy, output, products, None, withheld)
 
-    def _withheld(self, energy: EnergyTotal, output: OutputTotal) -> WithheldCode | None:
+    def _energy(self, since: dt.datetime, until: dt.datetime) -> EnergyTotal:
+        own = self.enpi.points
+        return total(
+            self.enpi.scheme,
+            self.facts.points if own is None else own,
+            self.facts.ledger if own is None else (),
+            self.intervals,
+            since,
+            until,
+        )
+
+    def _output(self, period: Period, products: tuple[OutputTotal, ...]) -> OutputTotal:
+        enpi = self.enpi
+        if enpi.value_added is not None:
+            found = value_added_total(enpi.value_added, period.first, period.after, enpi.price_year)
+            if found.value is None:
+                return OutputTotal(None, 0.0, synthetic=False)
+            return OutputTotal(float(found.value), 1.0, found.synthetic, (), found.value)
+        known = [
+            (o, p.weight)
+            for o, p in zip(products, enpi.products, strict=True)
+            if o.exact is not None and p.weight is not None
+        ]
+        if not known:
+            return OutputTotal(None, 0.0, synthetic=False)
+        exact = sum((o.exact * w for o, w in known if o.exact is not None), Fraction(0))
+        return OutputTotal(
+            float(exact),
+            min((o.coverage for o, p in zip(products, enpi.products, strict=True) if p.weight)),
+            any(o.synthetic for o, _ in known),
+            tuple(span for o, _ in known for span in o.missing),
+            exact,
+        )
+
+    def _withheld(
+        self, energy: EnergyTotal, output: OutputTotal, products: tuple[OutputTotal, ...]
+    ) -> WithheldCode | None:
         limit = self.enpi.coverage_limit
+        if self.enpi.not_accepted:
+            return WithheldCode.POINT_NOT_ACCEPTED
         if energy.withheld is not None:
             return energy.withheld
         if energy.coverage < limit:
             return WithheldCode.COVERAGE_LOW
+        if any(
+            o.exact and p.weight is None for o, p in zip(products, self.enpi.products, strict=True)
+        ):
+            return WithheldCode.PRODUCT_WITHOUT_BASE
+        value_added = self.enpi.value_added is not None
         if output.quantity is None:
-            return WithheldCode.OUTPUT_MISSING
+            return WithheldCode.VALUE_ADDED_MISSING if value_added else WithheldCode.OUTPUT_MISSING
+        if value_added and output.quantity <= 0:
+            return WithheldCode.VALUE_ADDED_NOT_POSITIVE
         if output.coverage < limit:
             return WithheldCode.OUTPUT_COVERAGE_LOW
         return WithheldCode.OUTPUT_ZERO if output.quantity == 0 else None
 
-    @staticmethod
-    def _intensity(energy: EnergyTotal, output: OutputTotal) -> float | None:
-        if energy.energy is None or not output.quantity:
+    def _matched_days(
+        self, period: Period, whole: EnergyTotal, products: tuple[OutputTotal, ...]
+    ) -> _Totals | None:
+        """Take the days with entries alone, if they used at least 90 % of the energy (F25)."""
+        media = {p.medium for p in (self.enpi.points or self.facts.points)}
+        if (
+            period.kind not in JUDGED_KINDS
+            or whole.energy is None
+            or whole.energy <= 0
+            or (self.enpi.points is None and not self.enpi.scheme.media <= media)
+        ):
             return None
-        return energy.energy / output.quantity
+        runs = list(self._runs(period, products))
+        parts = [self._energy(*run) for run in runs]
+        if not parts or any(p.energy is None for p in parts):
+            return None
+        energy = sum(p.energy for p in parts if p.energy is not None)
+        share = energy / whole.energy
+        if not 1.0 - _UNMATCHED_LIMIT <= share <= 1.0:
+            return None
+        made = tuple(
+            _added([product_total(p, self.intervals, *run) for run in runs])
+            for p in self.enpi.products
+        )
+        output = self._output(period, made)
+        if not output.quantity:
+            return None
+        matched = replace(
+            whole,
+            energy=energy,
+            energy_tce=None if whole.energy_tce is None else whole.energy_tce * share,
+            coverage=min(p.coverage for p in parts),
+        )
+        return _Totals(matched, output, made, share, None)
+
+    def _runs(
+        self, period: Period, products: tuple[OutputTotal, ...]
+    ) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+        """Yield runs of days of which every product has its entries."""
+        missing = [span for o in products for span in o.missing]
+        calendar = self.enpi.calendar
+        since: dt.datetime | None = None
+        day = period.first
+        while day < period.after:
+            low, high = calendar.begins(day), calendar.begins(day + _DAY)
+            whole = not any(a < high and low < b for a, b in missing)
+            if whole and since is None:
+                since = low
+            if not whole and since is not None:
+                yield since, low
+                since = None
+            day += _DAY
+        if since is not None:
+            yield since, calendar.begins(period.after)
 
     def _base_intensity(self, period: Period) -> float | None:
         """Return the intensity of the same months of the base year, if that is good enough."""
         base = self.base_period(period)
-        if base is None:
-            return None
-        energy, output = self._totals(base)
-        if self._withheld(energy, output) is not None:
-            return None
-        return self._intensity(energy, output)
+        return None if base is None else self._totals(base).intensity
+
+    def _adjustment(self, period: Period) -> float:
+        factor = 1.0
+        at = self.enpi.calendar.begins(period.first)
+        for adjustment in self.enpi.adjustments:
+            if adjustment.counts(at):
+                factor *= adjustment.factor
+        return factor
 
     def _verdict(self, period: Period, intensity: float, base: float | None) -> Verdict:
         target = self.enpi.target
-        if target is None:
+        if target is None or period.kind not in JUDGED_KINDS or self.enpi.kind == "mixed":
+            return self._unjudged(period)
+        years: float = target.years_after_base(period.first)
+        if period.kind == "rolling_12":
+            months = _months_between(target.base_to, period.after)
+            if months <= 0:
+                return Verdict(Status.BASE if months == 0 else Status.NO_TARGET)
+            years = months / 12
+        elif years <= 0:
+            return self._unjudged(period)
+        if (period.first if period.kind != "rolling_12" else period.after - _DAY) >= target.end_to:
             return Verdict(Status.NO_TARGET)
-        years = target.years_after_base(period.first)
-        if years < 0 or period.first >= target.end_to:
-            return Verdict(Status.NO_TARGET)
-        if years == 0:
-            return Verdict(Status.BASE)
-        if period.kind == "day":
-            return Verdict(Status.NO_TARGET)
+        if (
+            period.kind == "month"
+            and target.target_class != "internal"
+            and self.enpi.calendar.month_number(period.first) <= 2
+        ):
+            return Verdict(Status.JOINT)
         rate = self._annual_rate()
         return judge(
-            intensity, base if rate is not None else None, rate or 0.0, years, target.total_years
-        )
+            intensity, base if rate is not None else None, rate or 0.0, years, target.total_years,
+            slow_from=target.slow_from, on_track_from=target.on_track_from,
+        )  # fmt: skip
+
+    def _unjudged(self, period: Period) -> Verdict:
+        target = self.enpi.target
+        in_base = target is not None and target.years_after_base(period.first) == 0
+        return Verdict(Status.BASE if in_base else Status.NO_TARGET)
 
     def _annual_rate(self) -> float | None:
         target = self.enpi.target
         assert target is not None  # asked only where there is one
         if target.annual_rate is not None:
             return target.annual_rate
-        whole_base = Period(target.base_from, target.base_to, "year_to_date")
-        base = self._base_intensity(whole_base)
+        base = self._totals(Period(target.base_from, target.base_to, "rolling_12")).intensity
         if base is None or target.end_value is None:
             return None
         return annual_rate_of(base, target.end_value, target.total_years)
+
+    def _change(self, period: Period, totals: _Totals) -> Change | None:
+        base = self.base_period(period)
+        if base is None or period.kind == "rolling_12" or not self.enpi.products:
+            return None
+        before = self._totals(base)
+        outputs = [o.exact for o in (*before.products, *totals.products)]
+        weights = [p.weight for p in self.enpi.products]
+        if (
+            before.withheld is not None
+            or before.energy.energy is None
+            or totals.energy.energy is None
+            or any(o is None for o in outputs)
+            or any(w is None for w in weights)
+        ):
+            return None
+        known = [o for o in outputs if o is not None]
+        half = len(known) // 2
+        return split_change(
+            Fraction(before.energy.energy),
+            Fraction(totals.energy.energy),
+            known[:half],
+            known[half:],
+            [w for w in weights if w is not None],
+            one_unit=len({p.unit for p in self.enpi.products}) == 1,
+        )
+
+
+def _added(parts: list[OutputTotal]) -> OutputTotal:
+    known = [p.exact for p in parts if p.exact is not None]
+    if len(known) < len(parts):
+        return OutputTotal(None, 0.0, synthetic=False)
+    exact = sum(known, Fraction(0))
+    return OutputTotal(float(exact), 1.0, any(p.synthetic for p in parts), (), exact)
+
+
+def _months_between(first: dt.date, after: dt.date) -> int:
+    return (after.year - first.year) * 12 + after.month - first.month

@@ -13,16 +13,15 @@ from typing import Any, Final
 
 import psycopg
 
+from analytics.accounting.enpi_facts import Enpi
 from analytics.accounting.site_calendar import (
+    JUDGED_KINDS,
     Period,
-    days_of,
+    SiteCalendar,
     local_date,
     midnight,
-    month_start,
-    months_of,
-    years_to_date_of,
 )
-from analytics.accounting.site_facts import Counter, Enpi, SiteFacts
+from analytics.accounting.site_facts import Counter, SiteFacts
 from analytics.accounting.withheld import WithheldCode
 from analytics.enpis.enpi import EnpiFigure, EnpiYears
 from analytics.enpis.targets import Status
@@ -32,6 +31,7 @@ from enpilot.quantities import QUANTITIES
 __all__ = ["Span", "forget_figures", "write_energy_figures", "write_enpi_figures"]
 
 _GRID: Final = dt.timedelta(minutes=15)
+_MARGIN: Final = dt.timedelta(days=1)  # a production day and its shifts reach into the next one
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,15 @@ def write_energy_figures(
     connection.execute(
         "DELETE FROM energy_period WHERE site_id = %s AND period_from < %s"
         " AND period_from >= CASE period_kind WHEN 'day' THEN %s::date ELSE %s::date END",
-        (facts.site_id, span.until, span.since, month_start(span.since)),
+        (facts.site_id, span.until, span.since, span.since.replace(day=1)),
     )
     today = local_date(span.data_through, facts.zone)
     until = min(span.until, today + dt.timedelta(days=1))
     if span.since >= until:
         return 0
-    months = list(months_of(span.since, until))
-    periods = [*days_of(span.since, until), *months]
+    civil = SiteCalendar(facts.zone)
+    months = list(civil.months(span.since, until))
+    periods = [*civil.days(span.since, until), *months]
     intervals = _IntervalCache(connection, facts, months[0].first, months[-1].after)
     rows: list[tuple[object, ...]] = []
     for counter in facts.counters:
@@ -151,7 +152,20 @@ def _energy_row(
 def write_enpi_figures(
     connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
 ) -> int:
-    """Write every EnPI's days, months and years to date that a span touches; return the rows."""
+    """Write what every EnPI says of the periods that a span touches.
+
+    Parameters
+    ----------
+    connection
+        In the transaction that claimed the span.
+    facts, span, version
+        Of the site, the touched days, and the data version that the rows will name.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
     return sum(_write_enpi(connection, facts, enpi, span, version) for enpi in facts.enpis)
 
 
@@ -159,83 +173,104 @@ def _write_enpi(
     connection: psycopg.Connection[Any], facts: SiteFacts, enpi: Enpi, span: Span, version: int
 ) -> int:
     first = _first_day(facts, enpi, connection)
+    complete = min(span.complete_until, enpi.calendar.day_of(span.data_through))
     connection.execute(
         "DELETE FROM enpi_period WHERE enpi_id = %(e)s"
         " AND (period_to > %(until)s OR period_to <= coalesce(%(first)s, 'infinity'::date))",
-        {"e": enpi.enpi_id, "until": span.complete_until, "first": first},
+        {"e": enpi.enpi_id, "until": complete, "first": first},
     )
-    if first is None or first >= span.complete_until:
+    if first is None or first >= complete:
         return 0
-    touched = list(_touched(facts, enpi, span, first))
+    touched = list(_touched(facts, enpi, span, first, complete))
     if not touched:
         return 0
-    target = enpi.target
-    years = EnpiYears(
-        facts,
-        enpi,
-        _IntervalCache(
-            connection,
-            facts,
-            min([first, *([target.base_from] if target else [])]),
-            span.complete_until,
-        ),
-    )
+    known_from = [p.first for p in touched]
+    known_from += [p.moved(-1).first for p in touched if p.kind in JUDGED_KINDS]
+    if enpi.target is not None:
+        known_from.append(enpi.target.base_from)
+    since = max(first, min(known_from)) - _MARGIN
+    years = EnpiYears(facts, enpi, _IntervalCache(connection, facts, since, complete + _MARGIN))
     rows = []
     for period in touched:
-        figure = years.figure(period.cut(span.complete_until))
+        figure = years.figure(period.cut(complete))
         connection.execute(
             "DELETE FROM enpi_period WHERE enpi_id = %s AND period_kind = %s AND period_from = %s"
-            " AND period_to > %s AND period_to <= %s",
+            " AND shift = %s AND period_to > %s AND period_to <= %s",
             (
-                enpi.enpi_id, period.kind, period.first, _last_month(period), period.after,
+                enpi.enpi_id, period.kind, period.first, period.shift, _last_month(enpi, period),
+                period.after,
             ),
         )  # fmt: skip
         rows.append(_enpi_row(facts, enpi, figure, version))
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO enpi_period (site_id, enpi_id, period_kind, period_from, period_to,"
-            " energy, energy_unit, energy_tce, output, output_unit, intensity, base_intensity,"
-            " target_intensity, progress_ratio, cumulative_progress, status, withheld_code,"
-            " provisional, within_uncertainty, coverage, output_coverage, reporting_completeness,"
-            " estimated_share, synthetic_energy, synthetic_output, factor_verified, target_id,"
-            " data_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-            " %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            rows,
-        )
+    _insert(connection, rows)
     return len(rows)
 
 
-def _last_month(period: Period) -> dt.date:
+def _insert(connection: psycopg.Connection[Any], rows: Sequence[Sequence[object]]) -> None:
+    names = (
+        "site_id", "enpi_id", "period_kind", "period_from", "period_to", "shift", "from_ts",
+        "to_ts", "energy", "energy_unit", "energy_tce", "output", "output_unit", "intensity",
+        "base_intensity", "target_intensity", "progress_ratio", "cumulative_progress", "status",
+        "withheld_code", "provisional", "within_uncertainty", "coverage", "output_coverage",
+        "reporting_completeness", "estimated_share", "synthetic_energy", "synthetic_output",
+        "factor_verified", "target_id", "matched_share", "previous_intensity",
+        "original_target_intensity", "original_status", "volume_effect", "mix_effect",
+        "efficiency_effect", "data_version",
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO enpi_period ({', '.join(names)})"
+            f" VALUES ({', '.join(['%s'] * len(names))})",
+            rows,
+        )
+
+
+def _last_month(enpi: Enpi, period: Period) -> dt.date:
     """Return the day up to which rows belong to an earlier month's end of the same year."""
     if period.kind != "year_to_date":
         return period.first
-    return (period.after - dt.timedelta(days=1)).replace(day=1)
+    return enpi.calendar.month_start(period.after - dt.timedelta(days=1))
 
 
 def _first_day(facts: SiteFacts, enpi: Enpi, connection: psycopg.Connection[Any]) -> dt.date | None:
     """Return the first day with energy or output of an EnPI."""
-    series = [p.series_id for p in facts.points if p.medium in enpi.scheme.media]
+    if enpi.points is None:
+        series = [p.series_id for p in facts.points if p.medium in enpi.scheme.media]
+    else:
+        series = [p.series_id for p in enpi.points]
     row = connection.execute(
         "SELECT min(ts) FROM interval_advance WHERE series_id = ANY(%s)", (series,)
     ).fetchone()
     known = [row[0]] if row is not None and row[0] is not None else []
-    known += [e.since for e in facts.ledger if e.medium in enpi.scheme.media]
-    known += [e.since for e in enpi.output]
-    return local_date(min(known), facts.zone) if known else None
+    if enpi.points is None:
+        known += [e.since for e in facts.ledger if e.medium in enpi.scheme.media]
+    known += [e.since for p in enpi.products for e in p.entries]
+    return enpi.calendar.day_of(min(known)) if known else None
 
 
-def _touched(facts: SiteFacts, enpi: Enpi, span: Span, first: dt.date) -> Iterator[Period]:
-    """Yield the periods that have a touched day, themselves or in their base year."""
+def _touched(
+    facts: SiteFacts, enpi: Enpi, span: Span, first: dt.date, complete: dt.date
+) -> Iterator[Period]:
+    """Yield the periods that have a touched day, themselves, the year before or in their base."""
     years = EnpiYears(facts, enpi, _no_intervals)
-    makers: list[Callable[[dt.date, dt.date], Iterator[Period]]] = [months_of, years_to_date_of]
+    calendar = enpi.calendar
+    makers: list[Callable[[dt.date, dt.date], Iterator[Period]]] = [
+        calendar.months, calendar.quarters, calendar.years_to_date, calendar.rolling_years,
+    ]  # fmt: skip
     if years.metered:
-        makers.append(days_of)
+        makers += [calendar.days, calendar.shifts_of, calendar.weeks]
     for make in makers:
-        for period in make(first, span.complete_until):
-            base = years.base_period(period)
-            if period.overlaps(span.since, span.until) or (
-                base is not None and base.overlaps(span.since, span.until)
-            ):
+        for period in make(first, complete):
+            if period.kind == "rolling_12" and (period.after > complete or period.first < first):
+                continue
+            if period.kind == "week" and period.first < first:
+                continue
+            # Of the running day nothing is in a figure yet, so its change touches none.
+            known = period.cut(complete)
+            held = [known, years.base_period(known)]
+            if period.kind in JUDGED_KINDS:
+                held.append(known.moved(-1))
+            if any(p is not None and p.overlaps(span.since, span.until) for p in held):
                 yield period
 
 
@@ -245,8 +280,10 @@ def _no_intervals(series_id: int) -> None:
 
 def _enpi_row(facts: SiteFacts, enpi: Enpi, figure: EnpiFigure, version: int) -> Sequence[object]:
     energy, output, verdict = figure.energy, figure.output, figure.verdict
+    original, change = figure.original, figure.change
     return (
         facts.site_id, enpi.enpi_id, figure.period.kind, figure.period.first, figure.period.after,
+        figure.period.shift, *enpi.calendar.span(figure.period),
         energy.energy, enpi.scheme.energy_unit, energy.energy_tce, output.quantity,
         enpi.output_unit, figure.intensity, figure.base_intensity, verdict.target_intensity,
         verdict.progress_ratio, verdict.cumulative_progress, verdict.status, figure.withheld,
@@ -254,5 +291,11 @@ def _enpi_row(facts: SiteFacts, enpi: Enpi, figure: EnpiFigure, version: int) ->
         verdict.status not in (Status.BASE, Status.NO_TARGET),
         figure.within_uncertainty, energy.coverage, output.coverage,
         energy.reporting_completeness, energy.estimated_share, energy.synthetic, output.synthetic,
-        energy.factor_verified, None if enpi.target is None else enpi.target.target_id, version,
+        energy.factor_verified, None if enpi.target is None else enpi.target.target_id,
+        figure.matched_share, figure.previous_intensity,
+        None if original is None else original.target_intensity,
+        None if original is None else original.status,
+        *((None, None, None) if change is None
+          else (float(change.volume), float(change.mix), float(change.efficiency))),
+        version,
     )  # fmt: skip

@@ -29,7 +29,11 @@ ON_TRACK_FROM = 1.0
 
 
 class Status(enum.StrEnum):
-    """What is said of an EnPI in a period."""
+    """What is said of an EnPI in a period.
+
+    ``joint``: January and February of an official or assigned target are judged together, by the
+    year to date (F8).
+    """
 
     ON_TRACK = "on_track"
     SLOW = "slow"
@@ -37,6 +41,7 @@ class Status(enum.StrEnum):
     BASE = "base"
     NO_TARGET = "no_target"
     NO_BASE = "no_base"
+    JOINT = "joint"
     WITHHELD = "withheld"
 
 
@@ -78,7 +83,7 @@ def annual_rate_of(base_value: float, end_value: float, years: int) -> float:
     return float(1.0 - (end_value / base_value) ** (1.0 / years))
 
 
-def target_intensity(base_intensity: float, annual_rate: float, years: int) -> float:
+def target_intensity(base_intensity: float, annual_rate: float, years: float) -> float:
     """Return the base intensity brought ``years`` along the path.
 
     Parameters
@@ -88,7 +93,12 @@ def target_intensity(base_intensity: float, annual_rate: float, years: int) -> f
     annual_rate
         Decline a year, 0.04 for 4 %; below 1.
     years
-        Whole years since the base year, >= 0.
+        Since the base year, >= 0: whole ones, but for rolling twelve months (F8).
+
+    Returns
+    -------
+    float
+        base x (1 - r)^k [unit of the base].
 
     Raises
     ------
@@ -97,14 +107,29 @@ def target_intensity(base_intensity: float, annual_rate: float, years: int) -> f
     """
     if annual_rate >= 1 or years < 0:
         raise TargetError(f"no path with a rate of {annual_rate} over {years} years")
-    return base_intensity * (1.0 - annual_rate) ** years
+    return base_intensity * float((1.0 - annual_rate) ** years)
 
 
 def progress_ratio(
-    intensity: float, base_intensity: float, annual_rate: float, years: int
+    intensity: float, base_intensity: float, annual_rate: float, years: float
 ) -> float | None:
-    """Return ln(I/I0) / (k ln(1-r)); None where it is not defined (see F9)."""
-    if intensity <= 0 or base_intensity <= 0 or years < 1 or not 0 < annual_rate < 1:
+    """Return ln(I/I0) / (k ln(1-r)): how much of the decline promised so far is reached (F9).
+
+    Parameters
+    ----------
+    intensity, base_intensity
+        Of the period and of the same months of the base year, one unit.
+    annual_rate
+        Decline a year; 0 .. 1.
+    years
+        Since the base year.
+
+    Returns
+    -------
+    float or None
+        1 exactly on the path, negative when intensity rose; None where logarithms are not defined.
+    """
+    if intensity <= 0 or base_intensity <= 0 or years <= 0 or not 0 < annual_rate < 1:
         return None
     return math.log(intensity / base_intensity) / (years * math.log(1.0 - annual_rate))
 
@@ -112,7 +137,20 @@ def progress_ratio(
 def cumulative_progress(
     intensity: float, base_intensity: float, annual_rate: float, total_years: int
 ) -> float | None:
-    """Return the share of the whole promised decline that is reached; None where not defined."""
+    """Return the share of the whole promised decline that is reached (F9).
+
+    Parameters
+    ----------
+    intensity, base_intensity, annual_rate
+        See `progress_ratio`.
+    total_years
+        From the base year to the target's end.
+
+    Returns
+    -------
+    float or None
+        ln(I/I0) / ln(1-D); None where logarithms are not defined.
+    """
     return progress_ratio(intensity, base_intensity, annual_rate, total_years)
 
 
@@ -120,8 +158,11 @@ def judge(
     intensity: float,
     base_intensity: float | None,
     annual_rate: float,
-    years: int,
+    years: float,
     total_years: int,
+    *,
+    slow_from: float = SLOW_FROM,
+    on_track_from: float = ON_TRACK_FROM,
 ) -> Verdict:
     """Judge a period.
 
@@ -132,7 +173,9 @@ def judge(
     base_intensity
         Of the same months of the base year, same scheme; None if it cannot be given.
     annual_rate, years, total_years
-        Rate of decline, whole years since the base year, and from the base year to the end.
+        Rate of decline, years since the base year, and from the base year to the end.
+    slow_from, on_track_from
+        Progress ratios at which the light turns.
 
     Returns
     -------
@@ -141,7 +184,7 @@ def judge(
         defined (a legitimately negative intensity, a rate of zero) the difference to the target
         decides and the two progress figures stay empty.
     """
-    if years < 1:
+    if years <= 0:
         return Verdict(Status.BASE)
     if base_intensity is None:
         return Verdict(Status.NO_BASE)
@@ -149,9 +192,9 @@ def judge(
     progress = progress_ratio(intensity, base_intensity, annual_rate, years)
     if progress is None:
         status = Status.ON_TRACK if intensity <= target else Status.BEHIND
-    elif progress >= ON_TRACK_FROM:
+    elif progress >= on_track_from:
         status = Status.ON_TRACK
-    elif progress >= SLOW_FROM:
+    elif progress >= slow_from:
         status = Status.SLOW
     else:
         status = Status.BEHIND

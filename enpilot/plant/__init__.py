@@ -6,7 +6,6 @@ from enpilot.plant.model import (
     Agent,
     AlertRule,
     Device,
-    Enpi,
     Enterprise,
     Installation,
     Line,
@@ -17,8 +16,8 @@ from enpilot.plant.model import (
     Register,
     Scheme,
     Site,
-    Target,
 )
+from enpilot.plant.production import Enpi, Target
 
 __all__ = [
     "Agent",

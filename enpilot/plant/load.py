@@ -22,6 +22,7 @@ from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
+from enpilot.plant.production import check_production
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
 __all__ = ["PlantFileError", "load_plant"]
@@ -87,6 +88,7 @@ def load_plant(file: Path) -> Plant:
         *_record_errors(plant),
         *_parent_errors(plant),
         *_target_errors(plant),
+        *check_production(plant),
     ]
     if errors:
         raise PlantFileError(file, errors)
@@ -131,6 +133,7 @@ def _coded(plant: Plant) -> Iterable[tuple[str, list[str]]]:
     yield "product", [p.code for p in plant.product]
     yield "scheme", [s.code for s in plant.scheme]
     yield "enpi", [e.code for e in plant.enpi]
+    yield "base_adjustment", [a.code for a in plant.base_adjustment]
     yield "rule", [r.code for r in plant.rule]
 
 
@@ -413,7 +416,8 @@ def _record_errors(plant: Plant) -> list[str]:
 def _settle_dates(plant: Plant) -> None:
     dated: list[Dated] = [
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
-        *plant.product, *plant.scheme, *plant.enpi, *plant.rule,
+        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
+        *plant.shift, *plant.production_counter,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -431,6 +435,9 @@ def _date_errors(plant: Plant) -> list[str]:
         "scheme": [(s.code, s) for s in plant.scheme],
         "enpi": [(e.code, e) for e in plant.enpi],
         "rule": [(r.code, r) for r in plant.rule],
+        "base_adjustment": [(a.code, a) for a in plant.base_adjustment],
+        "shift": [(s.code, s) for s in plant.shift],
+        "production_counter": [(c.point, c) for c in plant.production_counter],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
     for kind, items in dated.items():

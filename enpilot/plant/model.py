@@ -13,13 +13,13 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
-from enpilot.plant.base import Code, Dated, Names, PositiveShare, Rate, Share, Strict
+from enpilot.plant.base import Code, Dated, Names, PositiveShare, Strict
+from enpilot.plant.production import BaseAdjustment, Enpi, ProductionCounter, Shift, Target
 
 __all__ = [
     "Agent",
     "AlertRule",
     "Device",
-    "Enpi",
     "Enterprise",
     "Installation",
     "Line",
@@ -30,7 +30,6 @@ __all__ = [
     "Register",
     "Scheme",
     "Site",
-    "Target",
     "bytes_of",
 ]
 
@@ -48,6 +47,7 @@ class Site(Dated, kw_only=True):
     name: Names
     timezone: str
     production_day_start: dt.time = dt.time(0)
+    month_day: Annotated[int, Meta(ge=1, le=28)] = 1
     demonstration: Names | None = None
     self_approval: bool = False
 
@@ -238,35 +238,6 @@ class Scheme(Dated, kw_only=True):
     feedstock_deducted: bool = True
 
 
-class Enpi(Dated, kw_only=True):
-    """Energy of a scheme per unit of a product at one stage."""
-
-    code: Code
-    name: Names
-    scheme: Code
-    product: Code
-    stage: Literal["counted", "qualified", "warehoused", "shipped"] = "qualified"
-    coverage_limit: Share = "0.95"
-
-
-class Target(Strict, kw_only=True):
-    """What an EnPI is judged against: data with an authority, never just a rate (F7).
-
-    ``base_to`` and ``end_to`` are the days after the last one.
-    """
-
-    enpi: Code
-    base_from: dt.date
-    base_to: dt.date
-    end_to: dt.date
-    annual_rate: Rate | None = None
-    end_value: PositiveDecimalText | None = None
-    kind: Literal["intensity"] = "intensity"
-    target_class: Literal["official", "assigned", "internal"]
-    authority: str
-    document: str | None = None
-
-
 class AlertRule(Dated, kw_only=True):
     """A threshold on the latest value of one series [unit of the series]."""
 
@@ -298,4 +269,7 @@ class Plant(Strict, kw_only=True):
     scheme: list[Scheme] = []
     enpi: list[Enpi] = []
     target: list[Target] = []
+    base_adjustment: list[BaseAdjustment] = []
+    shift: list[Shift] = []
+    production_counter: list[ProductionCounter] = []
     rule: list[AlertRule] = []

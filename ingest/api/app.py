@@ -58,6 +58,7 @@ class OutputEntry(BaseModel):
         examples=["2026-03-01T16:00:00+08:00"],
     )  # fmt: skip
     booked_at: AwareDatetime | None = Field(None, description="left out: the end of the span")
+    lot: str = Field("", max_length=100, description="production lot (batch, heat)")
 
 
 class OutputReport(BaseModel):
@@ -263,7 +264,7 @@ def health(connection: _Database) -> dict[str, str]:
 def _reported(entry: OutputEntry) -> Reported:
     return Reported(
         entry.product, entry.line, entry.stage, entry.disposition, entry.quantity, entry.since,
-        entry.until, entry.booked_at,
+        entry.until, entry.booked_at, entry.lot,
     )  # fmt: skip
 
 

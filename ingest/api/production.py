@@ -45,6 +45,8 @@ class Reported:
         When it was made, the end excluded.
     booked_at
         When it was booked; None means at the end of the span.
+    lot
+        The production lot (batch, heat); empty if there is none.
     """
 
     product: str
@@ -55,6 +57,7 @@ class Reported:
     since: dt.datetime
     until: dt.datetime
     booked_at: dt.datetime | None
+    lot: str = ""
 
 
 @dataclass(slots=True)
@@ -191,7 +194,7 @@ def _entry(number: int, entry: Reported, products: dict[str, int]) -> Entry:
         products[entry.product], entry.line, entry.stage, entry.disposition, entry.since,
         entry.until,
     )  # fmt: skip
-    return Entry(number, key, (entry.quantity,), (entry.booked_at or entry.until,))
+    return Entry(number, key, (entry.quantity,), (entry.booked_at or entry.until, entry.lot))
 
 
 def _named(entry: Reported) -> str:

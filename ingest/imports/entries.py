@@ -45,7 +45,7 @@ OUTPUT: Final = EntryKind(
     "output_id",
     ("product_id", "line", "stage", "disposition", "from_ts", "to_ts"),
     ("quantity",),
-    ("booked_at",),
+    ("booked_at", "lot"),
 )
 ENERGY: Final = EntryKind(
     "energy_ledger",

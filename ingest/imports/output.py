@@ -23,6 +23,7 @@ OUTPUT_FIELDS: Final = (
     EntryField("stage"),
     EntryField("disposition"),
     EntryField("quantity", "number"),
+    EntryField("lot", default=""),
 )
 
 
@@ -35,7 +36,7 @@ def import_output(
     supersede: bool = False,
     dry_run: bool = False,
 ) -> ImportResult:
-    """Import a table with the fields product, line, stage, disposition, quantity, from, to.
+    """Import a table with the fields product, line, stage, disposition, quantity, lot, from, to.
 
     The whole file is one transaction. An entry that is there with the same quantity is left alone;
     one with another quantity needs ``supersede`` and becomes a new version.
@@ -60,5 +61,5 @@ def _entry(line: EntryLine, span: Span, site: ImportSite) -> Entry:
             line.one_of("disposition", _DISPOSITIONS), *span,
         ),
         (line.amount("quantity"),),
-        (span[1],),
+        (span[1], line.text("lot")),
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,10 +11,10 @@ from typing import Any
 import psycopg
 
 from enpilot.database import draw_commit_no
-from enpilot.plant import Names, Plant
-from enpilot.plant.base import Dated
+from enpilot.plant import Plant
 from ingest.imports.epochs import note_register, split_by_installation
-from ingest.imports.records import Author, DatedRow, reconcile_records, thing
+from ingest.imports.plant_production import import_production
+from ingest.imports.records import Author, DatedRow, dated_row, names_of, reconcile_records, thing
 from ingest.meaning import series_of
 
 __all__ = ["PlantChanges", "import_plant"]
@@ -81,7 +80,9 @@ class _PlantImport:
         self._installations()
         self._grants()
         self._products()
-        self._enpis()
+        self._changes.changes.update(
+            import_production(self._connection, self._plant, self._site_id, self._ids, self._author)
+        )
         self._rules()
         if self._changes.total:
             self._connection.execute(
@@ -99,28 +100,29 @@ class _PlantImport:
     def _site(self) -> None:
         site = self._plant.site
         demonstration = site.demonstration
-        facts = _named(site.name) | {
+        facts = names_of(site.name) | {
             "timezone": site.timezone,
             "production_day_start": site.production_day_start,
+            "month_day": site.month_day,
             "demonstration_zh": demonstration and demonstration.zh,
             "demonstration_en": demonstration and demonstration.en,
             "self_approval": site.self_approval,
         }
-        self._records("site_record", {"site_id": self._site_id}, [_dated(site, facts)])
+        self._records("site_record", {"site_id": self._site_id}, [dated_row(site, facts)])
         for enterprise in self._plant.enterprise:
             number = self._thing("enterprise", enterprise.code, {})
-            facts = _named(enterprise.name) | {
+            facts = names_of(enterprise.name) | {
                 "credit_code": enterprise.credit_code,
                 "industry": enterprise.industry,
                 "district": enterprise.district,
                 "above_scale": enterprise.above_scale,
             }
             self._records(
-                "enterprise_record", {"enterprise_id": number}, [_dated(enterprise, facts)]
+                "enterprise_record", {"enterprise_id": number}, [dated_row(enterprise, facts)]
             )
         for code, owned in _by(self._plant.ownership, lambda o: o.enterprise):
             key = {"site_id": self._site_id, "enterprise_id": self._ids["enterprise", code]}
-            rows = [_dated(o, {"share": Decimal(o.share)}) for o in owned]
+            rows = [dated_row(o, {"share": Decimal(o.share)}) for o in owned]
             self._records("site_enterprise", key, rows)
 
     def _devices(self) -> None:
@@ -143,9 +145,9 @@ class _PlantImport:
             self._thing("point", code, {"site_id": self._site_id}, medium=spans[0].medium)
         for code, spans in by_code:
             rows = [
-                _dated(
+                dated_row(
                     p,
-                    _named(p.name)
+                    names_of(p.name)
                     | {
                         "role": p.role,
                         "direction": p.direction,
@@ -162,7 +164,7 @@ class _PlantImport:
         for code, spans in _by(self._plant.installation, lambda i: i.point):
             point_id = self._ids["point", code]
             rows = [
-                _dated(
+                dated_row(
                     i,
                     {
                         "device_id": self._ids["device", i.device],
@@ -205,7 +207,7 @@ class _PlantImport:
                 self._connection,
                 "agent_grant",
                 {"agent_id": agent, "point_id": self._ids["point", point]},
-                [_dated(i, {}) for _, i in pairs],
+                [dated_row(i, {}) for _, i in pairs],
                 self._author,
                 with_reason=False,
             )
@@ -215,11 +217,11 @@ class _PlantImport:
             number = self._thing(
                 "product", product.code, {"site_id": self._site_id}, unit=product.unit
             )
-            rows = [_dated(product, _named(product.name))]
+            rows = [dated_row(product, names_of(product.name))]
             self._records("product_record", {"product_id": number}, rows)
         for scheme in self._plant.scheme:
             number = self._thing("scheme", scheme.code, {"site_id": self._site_id})
-            facts = _named(scheme.name) | {
+            facts = names_of(scheme.name) | {
                 "energy_unit": scheme.energy_unit,
                 "media": scheme.media,
                 "factor_standard": scheme.factor_standard,
@@ -228,47 +230,7 @@ class _PlantImport:
                 "own_renewables_counted": scheme.own_renewables_counted,
                 "feedstock_deducted": scheme.feedstock_deducted,
             }
-            self._records("scheme_record", {"scheme_id": number}, [_dated(scheme, facts)])
-
-    def _enpis(self) -> None:
-        schemes = {e.code: self._ids["scheme", e.scheme] for e in self._plant.enpi}
-        for enpi in self._plant.enpi:
-            number = self._thing("enpi", enpi.code, {"site_id": self._site_id})
-            facts = _named(enpi.name) | {
-                "scheme_id": schemes[enpi.code],
-                "product_id": self._ids["product", enpi.product],
-                "stage": enpi.stage,
-                "coverage_limit": Decimal(enpi.coverage_limit),
-            }
-            self._records("enpi_record", {"enpi_id": number}, [_dated(enpi, facts)])
-        for target in self._plant.target:
-            said = (
-                target.base_from, target.base_to, target.end_to,
-                None if target.annual_rate is None else Decimal(target.annual_rate),
-                None if target.end_value is None else Decimal(target.end_value),
-                target.authority, target.document, schemes[target.enpi],
-            )  # fmt: skip
-            key = (self._ids["enpi", target.enpi], target.kind, target.target_class)
-            held = self._connection.execute(
-                "SELECT base_from, base_to, end_to, annual_rate, end_value, authority, document,"
-                " scheme_id FROM target WHERE enpi_id = %s AND kind = %s AND target_class = %s"
-                " AND superseded_commit_no IS NULL",
-                key,
-            ).fetchone()
-            if held == said:
-                continue
-            self._changes.changes["target"] += 1
-            self._connection.execute(
-                "UPDATE target SET superseded_commit_no = %s WHERE enpi_id = %s AND kind = %s"
-                " AND target_class = %s AND superseded_commit_no IS NULL",
-                (self._author.commit_no, *key),
-            )
-            self._connection.execute(
-                "INSERT INTO target (enpi_id, kind, target_class, base_from, base_to, end_to,"
-                " annual_rate, end_value, authority, document, scheme_id, author, reason,"
-                " commit_no) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                (*key, *said, self._author.name, self._author.reason, self._author.commit_no),
-            )
+            self._records("scheme_record", {"scheme_id": number}, [dated_row(scheme, facts)])
 
     def _rules(self) -> None:
         for rule in self._plant.rule:
@@ -277,7 +239,7 @@ class _PlantImport:
                 self._connection, self._site_id, self._ids["point", rule.point], rule.quantity,
                 rule.channel,
             )  # fmt: skip
-            facts = _named(rule.name) | {
+            facts = names_of(rule.name) | {
                 "kind": "threshold",
                 "series_id": series_id,
                 "comparison": rule.comparison,
@@ -286,25 +248,12 @@ class _PlantImport:
                 "for_s": rule.for_s,
                 "severity": rule.severity,
             }
-            self._records("alert_rule_record", {"alert_rule_id": number}, [_dated(rule, facts)])
+            self._records("alert_rule_record", {"alert_rule_id": number}, [dated_row(rule, facts)])
 
     def _thing(self, table: str, code: str, key: dict[str, Any], **fixed: Any) -> int:
         number = thing(self._connection, table, {**key, "code": code}, **fixed)
         self._ids[table, code] = number
         return number
-
-
-def _named(name: Names) -> dict[str, Any]:
-    return {"name_zh": name.zh, "name_en": name.en}
-
-
-def _dated(item: Dated, facts: dict[str, Any]) -> DatedRow:
-    assert item.valid_from is not None  # load_plant settles it
-    return DatedRow(facts, _utc(item.valid_from), item.valid_to and _utc(item.valid_to))
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.astimezone(dt.UTC)
 
 
 def _by(items: Iterable[Any], key: Any) -> Iterable[tuple[Any, list[Any]]]:

@@ -10,7 +10,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-__all__ = ["Author", "DatedRow", "reconcile_records", "thing"]
+from enpilot.plant.base import Dated, Names
+
+__all__ = ["Author", "DatedRow", "dated_row", "names_of", "reconcile_records", "thing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,18 @@ class DatedRow:
     facts: Mapping[str, Any]
     valid_from: dt.datetime
     valid_to: dt.datetime | None
+
+
+def names_of(name: Names) -> dict[str, Any]:
+    """Return the columns of a name in both languages."""
+    return {"name_zh": name.zh, "name_en": name.en}
+
+
+def dated_row(item: Dated, facts: Mapping[str, Any]) -> DatedRow:
+    """Return facts with the dates of the object in the plant file that says them."""
+    assert item.valid_from is not None  # load_plant settles it
+    until = item.valid_to and item.valid_to.astimezone(dt.UTC)
+    return DatedRow(facts, item.valid_from.astimezone(dt.UTC), until)
 
 
 def thing(

@@ -1,0 +1,154 @@
+"""The parts of a plant file about production: shifts, counters of PLCs, EnPIs, targets, bases."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import psycopg
+
+from enpilot.plant import Enpi, Plant, Target
+from ingest.imports.records import Author, dated_row, names_of, reconcile_records, thing
+
+__all__ = ["import_production"]
+
+_Ids: TypeAlias = dict[tuple[str, str], int]
+_Said: TypeAlias = list[tuple[Any, dict[str, Any]]]
+
+
+def import_production(
+    connection: psycopg.Connection[Any], plant: Plant, site_id: int, ids: _Ids, author: Author
+) -> Mapping[str, int]:
+    """Make the records of these parts say what the file says.
+
+    Parameters
+    ----------
+    connection
+        In the transaction of the file.
+    plant, site_id
+        The file, and the site that it describes.
+    ids
+        Numbers of things by table and code; EnPIs are added.
+    author
+        Kept with every record that changes.
+
+    Returns
+    -------
+    mapping
+        Records inserted or superseded, by table.
+    """
+    changes: dict[str, int] = defaultdict(int)
+
+    def records(table: str, key: Mapping[str, Any], items: _Said) -> None:
+        rows = [dated_row(item, facts) for item, facts in items]
+        changes[table] += reconcile_records(connection, table, key, rows, author)
+
+    for code, shifts in _grouped(plant.shift, "code"):
+        number = thing(connection, "shift", {"site_id": site_id, "code": code})
+        records(
+            "shift_record", {"shift_id": number},
+            [(s, names_of(s.name) | {"starts": s.starts, "ends": s.ends}) for s in shifts],
+        )  # fmt: skip
+    for point, counters in _grouped(plant.production_counter, "point"):
+        records(
+            "production_counter",
+            {"point_id": ids["point", point]},
+            [
+                (
+                    c,
+                    {
+                        "product_id": ids["product", c.product],
+                        "line": c.line,
+                        "disposition": c.disposition,
+                        "per_count": Decimal(c.per_count),
+                    },
+                )
+                for c in counters
+            ],
+        )
+    schemes = {e.code: ids["scheme", e.scheme] for e in plant.enpi}
+    for enpi in plant.enpi:
+        number = thing(connection, "enpi", {"site_id": site_id, "code": enpi.code})
+        ids["enpi", enpi.code] = number
+        records("enpi_record", {"enpi_id": number}, [(enpi, _enpi(enpi, schemes[enpi.code], ids))])
+    for target in plant.target:
+        changes["target"] += _target(
+            connection, target, ids["enpi", target.enpi], schemes[target.enpi], author
+        )
+    for a in plant.base_adjustment:
+        facts = {
+            "event": a.event,
+            "factor": Decimal(a.factor),
+            "threshold": Decimal(a.threshold),
+            "document": a.document,
+        }
+        records("base_adjustment", {"enpi_id": ids["enpi", a.enpi], "code": a.code}, [(a, facts)])
+    return changes
+
+
+def _enpi(enpi: Enpi, scheme_id: int, ids: _Ids) -> dict[str, Any]:
+    bases = [p.base_intensity for p in enpi.products]
+    return names_of(enpi.name) | {
+        "scheme_id": scheme_id,
+        "product_id": None if enpi.product is None else ids["product", enpi.product],
+        "kind": enpi.kind,
+        "subject": "points" if enpi.points else "plant",
+        "line": enpi.line,
+        "calendar": enpi.calendar,
+        "product_ids": [ids["product", p.product] for p in enpi.products],
+        "base_intensities": [None if b is None else Decimal(b) for b in bases],
+        "point_ids": [ids["point", p.point] for p in enpi.points],
+        "point_signs": [p.sign for p in enpi.points],
+        "price_year": enpi.price_year or 0,
+        "of_enterprise": enpi.of_enterprise,
+        "stage": enpi.stage,
+        "coverage_limit": Decimal(enpi.coverage_limit),
+    }
+
+
+def _target(
+    connection: psycopg.Connection[Any],
+    target: Target,
+    enpi_id: int,
+    scheme_id: int,
+    author: Author,
+) -> int:
+    said = {
+        "base_from": target.base_from,
+        "base_to": target.base_to,
+        "end_to": target.end_to,
+        "annual_rate": None if target.annual_rate is None else Decimal(target.annual_rate),
+        "end_value": None if target.end_value is None else Decimal(target.end_value),
+        "authority": target.authority,
+        "document": target.document,
+        "scheme_id": scheme_id,
+        "slow_from": Decimal(target.slow_from),
+        "on_track_from": Decimal(target.on_track_from),
+    }
+    key = {"enpi_id": enpi_id, "kind": target.kind, "target_class": target.target_class}
+    where = " AND ".join(f"{name} = %s" for name in key)
+    held = connection.execute(
+        f"SELECT {', '.join(said)} FROM target WHERE {where} AND superseded_commit_no IS NULL",
+        list(key.values()),
+    ).fetchone()
+    if held == tuple(said.values()):
+        return 0
+    connection.execute(
+        f"UPDATE target SET superseded_commit_no = %s WHERE {where}"
+        " AND superseded_commit_no IS NULL",
+        (author.commit_no, *key.values()),
+    )
+    columns = (*key, *said, "author", "reason", "commit_no")
+    connection.execute(
+        f"INSERT INTO target ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})",
+        (*key.values(), *said.values(), author.name, author.reason, author.commit_no),
+    )
+    return 1
+
+
+def _grouped(items: list[Any], name: str) -> list[tuple[Any, list[Any]]]:
+    ordered = sorted(items, key=lambda item: getattr(item, name))
+    return [(k, list(g)) for k, g in itertools.groupby(ordered, key=lambda i: getattr(i, name))]
