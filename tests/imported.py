@@ -84,16 +84,19 @@ def import_production(
     *,
     product: str = "section",
     disposition: str = "good",
+    line: str = "l1",
+    lots: Sequence[str] | None = None,
+    site: str = "works",
 ) -> None:
     number = next(_numbers)
     table, mapping = folder / f"output{number}.csv", folder / f"output{number}.toml"
     lines = [
-        f"{product},l1,qualified,{disposition},{quantity},{a.isoformat()},{b.isoformat()}"
-        for a, b, quantity in spans
+        f"{product},{line},qualified,{disposition},{quantity},{a.isoformat()},{b.isoformat()},{lot}"
+        for (a, b, quantity), lot in zip(spans, lots or [""] * len(spans), strict=True)
     ]
     table.write_text(
-        "\n".join(["product,line,stage,disposition,quantity,from,to", *lines]) + "\n", "utf-8"
+        "\n".join(["product,line,stage,disposition,quantity,from,to,lot", *lines]) + "\n", "utf-8"
     )
-    mapping.write_text('site = "works"\nsource = "test"\n', "utf-8")
+    mapping.write_text(f'site = "{site}"\nsource = "test"\n', "utf-8")
     with connect(url, "test", autocommit=True) as connection:
         import_output(connection, table, mapping, "tester")

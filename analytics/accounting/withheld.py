@@ -21,3 +21,4 @@ class WithheldCode(enum.StrEnum):
     VALUE_ADDED_MISSING = "value_added_missing"
     VALUE_ADDED_NOT_POSITIVE = "value_added_not_positive"
     OWNERSHIP_CHANGED = "ownership_changed"
+    SCHEME_DIFFERS = "scheme_differs"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
-from analytics.accounting.enpi_facts import Enpi
+from analytics.accounting.enpi_facts import Enpi, Target
 from analytics.accounting.product_output import OutputTotal, product_total
 from analytics.accounting.scheme_energy import EnergyTotal, total
 from analytics.accounting.site_calendar import JUDGED_KINDS, Period
@@ -28,7 +28,7 @@ from analytics.enpis.targets import (
 )
 from analytics.intervals.sums import SeriesIntervals
 
-__all__ = ["EnpiFigure", "EnpiYears"]
+__all__ = ["EnpiFigure", "EnpiYears", "annual_rate", "years_of"]
 
 # Of a month's energy that may have gone into days without an entry of output (F25).
 _UNMATCHED_LIMIT: Final = 0.10
@@ -278,16 +278,9 @@ class EnpiYears:
         target = self.enpi.target
         if target is None or period.kind not in JUDGED_KINDS or self.enpi.kind == "mixed":
             return self._unjudged(period)
-        years: float = target.years_after_base(period.first)
-        if period.kind == "rolling_12":
-            months = _months_between(target.base_to, period.after)
-            if months <= 0:
-                return Verdict(Status.BASE if months == 0 else Status.NO_TARGET)
-            years = months / 12
-        elif years <= 0:
+        years = years_of(target, period.kind, period.first, period.after)
+        if years is None or years <= 0:
             return self._unjudged(period)
-        if (period.first if period.kind != "rolling_12" else period.after - _DAY) >= target.end_to:
-            return Verdict(Status.NO_TARGET)
         if (
             period.kind == "month"
             and target.target_class != "internal"
@@ -310,10 +303,8 @@ class EnpiYears:
         assert target is not None  # asked only where there is one
         if target.annual_rate is not None:
             return target.annual_rate
-        base = self._totals(Period(target.base_from, target.base_to, "rolling_12")).intensity
-        if base is None or target.end_value is None:
-            return None
-        return annual_rate_of(base, target.end_value, target.total_years)
+        whole = Period(target.base_from, target.base_to, "rolling_12")
+        return annual_rate(target, self._totals(whole).intensity)
 
     def _change(self, period: Period, totals: _Totals) -> Change | None:
         base = self.base_period(period)
@@ -350,5 +341,47 @@ def _added(parts: list[OutputTotal]) -> OutputTotal:
     return OutputTotal(float(exact), 1.0, any(p.synthetic for p in parts), (), exact)
 
 
-def _months_between(first: dt.date, after: dt.date) -> int:
-    return (after.year - first.year) * 12 + after.month - first.month
+def annual_rate(target: Target, base_intensity: float | None) -> float | None:
+    """Return the decline a year that a target asks for.
+
+    Parameters
+    ----------
+    target
+        With a rate, or with an end value.
+    base_intensity
+        Of the whole base year; None if it cannot be given.
+
+    Returns
+    -------
+    float or None
+        0.04 for 4 %; None if an end value has no base.
+    """
+    if target.annual_rate is not None:
+        return target.annual_rate
+    if base_intensity is None or target.end_value is None:
+        return None
+    return annual_rate_of(base_intensity, target.end_value, target.total_years)
+
+
+def years_of(target: Target, kind: str, first: dt.date, after: dt.date) -> float | None:
+    """Return the years from the base to a period: k of (1 - r)^k (F8).
+
+    Parameters
+    ----------
+    target
+        Gives base and end.
+    kind, first, after
+        Of the period, local dates [first, after).
+
+    Returns
+    -------
+    float or None
+        Whole years, twelfths for rolling twelve months; 0 for the base itself; None before the base
+        and after the target's end.
+    """
+    if kind == "rolling_12":
+        months = (after.year - target.base_to.year) * 12 + after.month - target.base_to.month
+        ends = after > target.end_to
+        return None if months < 0 or ends else months / 12
+    years = target.years_after_base(first)
+    return None if years < 0 or first >= target.end_to else years
