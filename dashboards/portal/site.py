@@ -169,14 +169,21 @@ def _indicators(connection: psycopg.Connection[Any], site_id: int) -> list[Indic
         .execute(
             "SELECT t.enpi_id, t.code, e.name_zh, e.name_en, s.name_zh AS scheme_zh,"
             " s.name_en AS scheme_en, s.energy_unit, s.factor_standard, s.factor_edition,"
-            " s.electricity_basis, s.media, p.name_zh AS product_zh, p.name_en AS product_en,"
-            " q.unit AS output_unit, e.coverage_limit::double precision AS coverage_limit"
+            " s.electricity_basis, s.media,"
+            " coalesce(p.name_zh, CASE e.kind WHEN 'value_added' THEN '工业增加值'"
+            "  ELSE '多种产品' END) AS product_zh,"
+            " coalesce(p.name_en, CASE e.kind WHEN 'value_added' THEN 'value added'"
+            "  ELSE 'several products' END) AS product_en,"
+            " coalesce(q.unit, CASE e.kind WHEN 'index' THEN s.energy_unit"
+            "  WHEN 'value_added' THEN '10k_yuan' ELSE (SELECT unit FROM product"
+            "  WHERE product_id = e.product_ids[1]) END) AS output_unit,"
+            " e.coverage_limit::double precision AS coverage_limit"
             f" FROM enpi t {_latest('enpi_record', 'enpi_id', 'e')}"
             " JOIN LATERAL (SELECT * FROM scheme_record r WHERE r.scheme_id = e.scheme_id"
             "  AND r.superseded_commit_no IS NULL ORDER BY r.valid_from DESC LIMIT 1) s ON true"
-            " JOIN LATERAL (SELECT * FROM product_record r WHERE r.product_id = e.product_id"
+            " LEFT JOIN LATERAL (SELECT * FROM product_record r WHERE r.product_id = e.product_id"
             "  AND r.superseded_commit_no IS NULL ORDER BY r.valid_from DESC LIMIT 1) p ON true"
-            " JOIN product q ON q.product_id = e.product_id"
+            " LEFT JOIN product q ON q.product_id = e.product_id"
             " WHERE t.site_id = %s ORDER BY t.enpi_id",
             (site_id,),
         )

@@ -40,6 +40,7 @@ _STATUS = {  # mark, zh, en
     "base": ("–", "基期", "base year"),
     "no_target": ("–", "没有目标", "no target"),
     "no_base": ("◌", "没有同期基数", "no base months"),
+    "joint": ("–", "1、2月合并评判，见累计", "judged with January and February, see year to date"),
     "withheld": ("◌", "暂缓", "withheld"),
 }
 _STYLE = {"on_track": "good", "slow": "warn", "behind": "bad", "withheld": "unknown"}
@@ -77,6 +78,30 @@ _REASONS = {  # zh, en, action zh, action en
         "产量为零，没有单位能耗", "no output, so no energy per unit",
         "能耗计入当月；产量有误时补录：enpilot import output",
         "its energy counts in the month; if output is wrong: enpilot import output",
+    ),
+    "point_not_accepted": (
+        "计量点尚未验收", "a point is not accepted yet", "完成该点的验收",
+        "commission the point to acceptance",
+    ),
+    "product_without_base": (
+        "有产品没有基期单耗", "a product has no base intensity",
+        "在工厂文件中给出该产品的基期单耗", "give the product its base intensity in the plant file",
+    ),
+    "value_added_missing": (
+        "没有该时段的增加值", "no value added published for this period",
+        "录入增加值：enpilot import value-added", "enter it: enpilot import value-added",
+    ),
+    "value_added_not_positive": (
+        "增加值不为正，没有单位能耗", "value added is not positive, so no energy per unit",
+        "能耗仍计入合计", "its energy stays in the sums",
+    ),
+    "ownership_changed": (
+        "期内股权有变动", "ownership changed within the period",
+        "按变动前后分别查看", "look at the time before and after it",
+    ),
+    "scheme_differs": (
+        "各厂核算口径不同", "the sites count by different schemes",
+        "统一各厂的核算口径", "give the sites one accounting scheme",
     ),
     "not_positive": (
         "数值不为正，不能计算比值", "not positive, so no ratio can be formed",

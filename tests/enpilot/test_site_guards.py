@@ -36,12 +36,17 @@ GUARDED = {
     "target": OF_ENPI,
     "visible_intake": OF_SITE,
     "visible_refusal": OF_SITE,
+    "base_adjustment": OF_ENPI,
+    "value_added": OF_SITE,
+    "enterprise_enpi_period": "{site} = ANY (site_ids)",
+    "lot_energy": OF_SITE,
 }
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
     "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
-    "scheme_record", "series", "series_epoch", "site", "site_record",
+    "production_counter", "scheme_record", "series", "series_epoch", "shift", "shift_record",
+    "site", "site_record",
 }  # fmt: skip
 
 SAID = "valid_from, author, reason, commit_no"
@@ -86,6 +91,23 @@ INSERT INTO enpi_period (site_id, enpi_id, period_kind, period_from, period_to, 
                          factor_verified, data_version)
     SELECT site_id, enpi_id, 'day', '2026-03-01', '2026-03-02', 'kgce', 't', 'no_base', false,
            true, true, true, 1 FROM here JOIN enpi USING (site_id);
+INSERT INTO base_adjustment (enpi_id, code, event, factor, document, {SAID})
+    SELECT enpi_id, 'new-line', 'new_line', 1.1, 'minutes', {SAID_VALUES}
+    FROM here JOIN enpi USING (site_id);
+INSERT INTO enterprise (code) SELECT '{{code}}-owner' FROM here;
+INSERT INTO value_added (site_id, enterprise_id, period_from, period_to, price_year, value_yuan,
+                         source, synthetic, batch, from_ts, to_ts, author, reason, commit_no)
+    SELECT site_id, enterprise_id, '2026-01-01', '2027-01-01', 2020, 7, 'test', true, 1, {DAY},
+           'tester', 'test', 1 FROM here, enterprise WHERE code = '{{code}}-owner';
+INSERT INTO enterprise_enpi_period (enterprise_id, code, site_ids, period_kind, period_from,
+                                    period_to, energy_unit, output_unit, status, synthetic_energy,
+                                    synthetic_output, data_version)
+    SELECT enterprise_id, 'per-tonne', ARRAY[site_id], 'month', '2026-03-01', '2026-04-01', 'kgce',
+           't', 'no_base', true, true, 1 FROM here, enterprise WHERE code = '{{code}}-owner';
+INSERT INTO lot_energy (site_id, enpi_id, line, lot, from_ts, to_ts, energy_unit, output_unit,
+                        synthetic, data_version)
+    SELECT site_id, enpi_id, '', '7', {DAY}, 'kgce', 't', true, 1
+    FROM here JOIN enpi USING (site_id);
 INSERT INTO alert_rule (site_id, code) SELECT site_id, 'high' FROM here;
 INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id, comparison,
                                threshold, severity, {SAID})
