@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import signal
 import threading
@@ -12,13 +13,15 @@ import cyclopts
 import psycopg
 import structlog
 
-from analytics.engine import Pass, mark_site_dirty, run_once
+from analytics.engine import Pass, mark_dirty, run_once
 from analytics.preview import preview
 from analytics.settings import AnalyzeSettings
+from analytics.workers import Cluster, Cores, Workers
 from enpilot.archive import ArchiveUnavailableError
 from enpilot.database import connect, database_url, run_connected
 from enpilot.errors import ConfigurationError
 from enpilot.logs import configure_logs
+from enpilot.progress import progress_bar
 from enpilot.settings import load_settings
 
 __all__ = ["app"]
@@ -45,7 +48,8 @@ def run(settings: Path | None = None, *, once: bool = False) -> None:
     url = database_url()
     if once:
         with connect(url, "analyze", autocommit=True) as connection:
-            while (done := run_once(connection)).did_anything:
+            workers = Cores(connection, url, chosen.workers)
+            while (done := run_once(connection, workers)).did_anything:
                 _say(done)
         _refuse_to_wait(done)
         return
@@ -56,7 +60,7 @@ def run(settings: Path | None = None, *, once: bool = False) -> None:
     waiting: set[str] = set()
 
     def step(connection: psycopg.Connection[Any]) -> float:
-        done = run_once(connection)
+        done = run_once(connection, Cores(connection, url, chosen.workers))
         now = set(done.waiting.values())
         for reason in sorted(now - waiting):
             _log.warning("figures wait for the archive", reason=reason)
@@ -73,30 +77,43 @@ def run(settings: Path | None = None, *, once: bool = False) -> None:
 
 @app.command
 def recompute(
-    site: str,
+    site: list[str] | None = None,
     *,
     since: Annotated[dt.datetime, cyclopts.Parameter(name="--from")],
     until: Annotated[dt.datetime, cyclopts.Parameter(name="--to")],
+    workers: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=0))] = 0,
+    dask: str | None = None,
 ) -> None:
-    """Compute a site's span anew; instants without an offset are UTC.
+    """Compute a span of every site, or of some, anew; instants without an offset are UTC.
 
     Parameters
     ----------
     site
-        Code of the site.
+        Codes of sites; all of them without any.
     since, until
         The span.
+    workers
+        Groups of points computed at once; as many as there are cores if 0.
+    dask
+        Scheduler of a Dask cluster that computes instead, "tcp://host:8786". Its workers need the
+        same release and ENPILOT_DATABASE_URL.
     """
     span = [at if at.tzinfo else at.replace(tzinfo=dt.UTC) for at in (since, until)]
     if span[0] >= span[1]:
         raise ConfigurationError(f"--from {since} is not before --to {until}")
-    with connect(database_url(), "analyze", autocommit=True) as connection:
-        marked = mark_site_dirty(connection, site, span[0], span[1])
-        if marked < 0:
-            raise ConfigurationError(f"no site {site!r}: see `enpilot import plant`")
-        done = run_once(connection)
-    _refuse_to_wait(done)
+    url = database_url()
+    with (
+        connect(url, "analyze", autocommit=True) as connection,
+        progress_bar("recompute") as tell,
+        contextlib.ExitStack() as opened,
+    ):
+        chosen: Workers = Cores(connection, url, workers)
+        if dask is not None:
+            chosen = opened.enter_context(Cluster(dask, connection))
+        marked = mark_dirty(connection, site or [], span[0], span[1])
+        done = run_once(connection, chosen, tell)
     print(f"{marked} counters, {done.intervals} intervals, {done.figures} figures")
+    _refuse_to_wait(done)
 
 
 def _refuse_to_wait(done: Pass) -> None:

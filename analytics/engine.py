@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,16 +14,22 @@ from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
-from analytics.intervals.recompute import recompute_point
+from analytics.errors import NoSuchSiteError
+from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
+from analytics.workers import Done, Here, PointGroup, SiteFigures, Task, Workers
 from enpilot import __version__
-from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 from enpilot.database import data_version
+from enpilot.progress import Tell
 
-__all__ = ["Pass", "mark_site_dirty", "recompute_site", "run_once"]
+__all__ = ["Pass", "mark_dirty", "perform", "plan_groups", "recompute_site", "run_once"]
 
 # Touched times nearer than this are computed in one go.
 _NEAR: Final = dt.timedelta(days=31)
+# What a group holds in memory at once, here and in the server: some 100 bytes a reading together.
+_GROUP_READINGS: Final = 2_000_000
+# Every point is a lock; the server has room for some thousand.
+_GROUP_POINTS: Final = 128
 
 
 @dataclass(slots=True)
@@ -39,61 +47,161 @@ class Pass:
         """Whether something was dirty."""
         return bool(self.points or self.figures)
 
+    def add(self, done: Done) -> None:
+        """Count what came of a task."""
+        self.points += done.points
+        self.intervals += done.intervals
+        self.figures += done.figures
+        self.waiting |= dict(done.waiting)
 
-def run_once(connection: psycopg.Connection[Any]) -> Pass:
+
+def run_once(
+    connection: psycopg.Connection[Any],
+    workers: Workers | None = None,
+    tell: Tell | None = None,
+) -> Pass:
     """Compute everything that is dirty now.
 
     Parameters
     ----------
     connection
-        In autocommit mode; one transaction a point and a site is opened on it.
+        In autocommit mode; a transaction for each group of points and each site is opened on it.
+    workers
+        Who does it; None for one after the other on the connection.
+    tell
+        Is told how far it is.
     """
-    done = Pass()
-    points = connection.execute(
-        "SELECT DISTINCT s.point_id FROM dirty d JOIN series s USING (series_id) ORDER BY 1"
-    ).fetchall()
+    workers = workers or Here(connection)
     # Rows name the last version that was complete when the pass began; what arrives meanwhile
     # leaves its own dirty mark and is computed, and named, by the next pass.
     version = data_version(connection)
-    for (point_id,) in points:
-        try:
-            touched = recompute_point(connection, point_id, version)
-        except (ArchiveMismatchError, ArchiveUnavailableError) as error:
-            done.waiting[point_id] = str(error)  # its transaction was rolled back, claim and all
-            continue
-        done.points += bool(touched)
-        done.intervals += sum(t.intervals for t in touched)
-    for (site_id,) in connection.execute(
-        "SELECT DISTINCT site_id FROM dirty_site ORDER BY 1"
-    ).fetchall():
-        done.figures += recompute_site(connection, site_id, version)
+    done = Pass()
+
+    def do(what: str, tasks: Sequence[Task]) -> None:
+        for number, one in enumerate(workers.run(perform, tasks), 1):
+            done.add(one)
+            if tell is not None:
+                tell(what, number / len(tasks))
+
+    do("points", plan_groups(connection, version))
+    sites = connection.execute("SELECT DISTINCT site_id FROM dirty_site ORDER BY 1").fetchall()
+    do("figures", [SiteFigures(site_id, version) for (site_id,) in sites])
     return done
 
 
-def mark_site_dirty(
-    connection: psycopg.Connection[Any], site: str, since: dt.datetime, until: dt.datetime
+def perform(connection: psycopg.Connection[Any], task: Task) -> Done:
+    """Do one task of a pass.
+
+    Parameters
+    ----------
+    connection
+        In autocommit mode.
+    task
+        What to compute.
+    """
+    if isinstance(task, SiteFigures):
+        return Done(figures=recompute_site(connection, task.site_id, task.version))
+    found = recompute_points(connection, task.point_ids, task.version)
+    return Done(
+        points=found.points,
+        intervals=sum(touched.intervals for touched in found.touched),
+        waiting=tuple((point_id, str(error)) for point_id, error in found.waiting.items()),
+    )
+
+
+def plan_groups(
+    connection: psycopg.Connection[Any],
+    version: int,
+    most_readings: int = _GROUP_READINGS,
+    most_points: int = _GROUP_POINTS,
+) -> list[PointGroup]:
+    """Put the points that are dirty into groups, each of one site.
+
+    Parameters
+    ----------
+    connection
+        Where they are dirty.
+    version
+        Data version that rows will name.
+    most_readings, most_points
+        A group is full with these; one point may have more readings.
+    """
+    # How many readings a span holds is guessed from its length and the schedule.
+    rows = connection.execute(
+        "SELECT site_id, point_id, sum(least(marked_s, reach_s) / period_s + 100)::bigint FROM ("
+        " SELECT s.site_id, s.point_id, d.series_id, sum(extract(epoch FROM"
+        "   least(d.to_ts, l.ts) - greatest(d.from_ts, e.since))) AS marked_s,"
+        "  extract(epoch FROM least(max(d.to_ts), max(l.ts))"
+        "   - greatest(min(d.from_ts), min(e.since))) AS reach_s,"
+        "  coalesce(min(e.period_s), 60) AS period_s"
+        " FROM dirty d JOIN series s USING (series_id) LEFT JOIN latest l USING (series_id)"
+        " LEFT JOIN (SELECT series_id, min(valid_from) AS since, min(period_s) AS period_s"
+        "  FROM series_epoch WHERE superseded_commit_no IS NULL GROUP BY series_id) e"
+        "  USING (series_id)"
+        " GROUP BY s.site_id, s.point_id, d.series_id) dirty_series"
+        " GROUP BY site_id, point_id ORDER BY site_id, point_id"
+    ).fetchall()
+    groups: list[PointGroup] = []
+    for site_id, points in itertools.groupby(rows, key=lambda row: row[0]):
+        here: list[int] = []
+        held = 0
+        for _, point_id, readings in points:
+            size = max(0, readings)
+            if here and (held + size > most_readings or len(here) == most_points):
+                groups.append(PointGroup(site_id, tuple(here), version))
+                here, held = [], 0
+            here.append(point_id)
+            held += size
+        groups.append(PointGroup(site_id, tuple(here), version))
+    return groups
+
+
+def mark_dirty(
+    connection: psycopg.Connection[Any],
+    sites: Sequence[str],
+    since: dt.datetime,
+    until: dt.datetime,
 ) -> int:
-    """Mark every counter of a site, and the site, for computing [since, until) anew.
+    """Mark every counter of some sites, and the sites, for computing [since, until) anew.
+
+    Parameters
+    ----------
+    connection
+        In autocommit mode.
+    sites
+        Their codes; all sites without any.
+    since, until
+        The span.
 
     Returns
     -------
     int
-        Counters marked; -1 if there is no such site.
+        Counters marked.
+
+    Raises
+    ------
+    NoSuchSiteError
+        If a code names no site; nothing is marked.
     """
     with connection.transaction():
-        row = connection.execute("SELECT site_id FROM site WHERE code = %s", (site,)).fetchone()
-        if row is None:
-            return -1
+        known: dict[str, int] = dict(
+            connection.execute("SELECT code, site_id FROM site").fetchall()
+        )
+        for code in sites:
+            if code not in known:
+                raise NoSuchSiteError(f"no site {code!r}: see `enpilot import plant`")
+        chosen = [known[code] for code in sites] or list(known.values())
         marked = connection.execute(
             "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"
             " SELECT DISTINCT s.series_id, %s::timestamptz, %s::timestamptz, 0 FROM series s"
-            " JOIN series_epoch e USING (series_id) WHERE s.site_id = %s"
+            " JOIN series_epoch e USING (series_id) WHERE s.site_id = ANY(%s)"
             " AND e.counter_kind IS NOT NULL AND e.superseded_commit_no IS NULL",
-            (since, until, row[0]),
+            (since, until, chosen),
         ).rowcount
         connection.execute(
-            "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no) VALUES (%s, %s, %s, 0)",
-            (row[0], since, until),
+            "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
+            " SELECT unnest(%s::int[]), %s, %s, 0",
+            (chosen, since, until),
         )
     return marked
 

@@ -4,6 +4,7 @@
 
     PermanentError
     └── AnalyticsError
+        ├── ClusterError              a Dask cluster that cannot be asked
         ├── CounterError              readings or rules that cannot be accounted
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
         │   ├── ReadingOrderError     read instants that do not strictly increase
@@ -12,6 +13,7 @@
         │   ├── FactorUnitError       the factor is per another unit
         │   └── MissingFactorError    no factor holds on that day
         ├── NoSuchCorrectionError     nothing to show the effect of
+        ├── NoSuchSiteError           a code that names no site
         └── TargetError               a target that cannot be judged by anybody
 """
 
@@ -21,12 +23,14 @@ from enpilot.errors import PermanentError
 
 __all__ = [
     "AnalyticsError",
+    "ClusterError",
     "CounterError",
     "FactorError",
     "FactorUnitError",
     "LevelRangeError",
     "MissingFactorError",
     "NoSuchCorrectionError",
+    "NoSuchSiteError",
     "ReadingOrderError",
     "RecodeError",
     "TargetError",
@@ -35,6 +39,10 @@ __all__ = [
 
 class AnalyticsError(PermanentError):
     """Base of what analytics refuses to compute."""
+
+
+class ClusterError(AnalyticsError):
+    """A Dask cluster that does not answer, or that works on something else."""
 
 
 class CounterError(AnalyticsError):
@@ -67,6 +75,10 @@ class MissingFactorError(FactorError):
 
 class NoSuchCorrectionError(AnalyticsError):
     """A correction that is not there, or that no decision can change any more."""
+
+
+class NoSuchSiteError(AnalyticsError):
+    """A code that names no site."""
 
 
 class TargetError(AnalyticsError):

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from enpilot.database.binary_copy import COPY_HEADER, COPY_TRAILER, POSTGRES_EPOCH_US
 from enpilot.wire import GroupReadings, Quality, Refusal
 from ingest.errors import RefusedError
 
@@ -25,7 +26,6 @@ __all__ = [
     "KIND_INT",
     "KIND_NULL",
     "KIND_REAL",
-    "POSTGRES_EPOCH_US",
     "Block",
     "Columns",
     "Readings",
@@ -42,9 +42,6 @@ COPY_READINGS: Final = (
     "COPY reading (ts, series_id, raw_int, raw_real, quality, late_ms, batch)"
     " FROM STDIN (FORMAT binary)"
 )
-_COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TRAILER: Final = b"\xff\xff"
-POSTGRES_EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01T00:00Z
 
 # field count, then (length, value) for each column; NULL is length -1 and no bytes.
 _INT_ROW: Final = np.dtype(
@@ -355,7 +352,7 @@ def in_order(rows: Readings) -> Readings:
 
 def copy_stream(bodies: list[bytes]) -> bytes:
     """Return the whole COPY BINARY stream of bodies that `pack_rows` made."""
-    return b"".join([_COPY_HEADER, *bodies, _COPY_TRAILER])
+    return b"".join([COPY_HEADER, *bodies, COPY_TRAILER])
 
 
 def pack_rows(rows: Readings) -> bytes:

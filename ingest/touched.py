@@ -9,8 +9,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from enpilot.database.binary_copy import POSTGRES_EPOCH_US
 from ingest.arrays import float8s, int2s, int4s, int8s
-from ingest.rows import POSTGRES_EPOCH_US, Readings, concatenate, copy_stream
+from ingest.rows import Readings, concatenate, copy_stream
 
 __all__ = ["Touched", "join_touched", "mark_touched", "move_latest", "touched_by"]
 

@@ -1,4 +1,8 @@
-"""Load readings of one series into arrays, wherever they lie."""
+"""Load readings of one series into arrays, wherever they lie and whatever was said of them.
+
+The general way, a series at a time; `analytics.intervals.many_readings` takes it where a series
+needs it, and loads all others together.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,14 @@ from enpilot.archive.rows import instant, microseconds
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from enpilot.wire import QualityFlag
 
-__all__ = ["SeriesReadings", "instant", "load_readings", "microseconds"]
+__all__ = [
+    "SeriesReadings",
+    "instant",
+    "load_readings",
+    "microseconds",
+    "outside",
+    "retracted_ranges",
+]
 
 _ROW: Final = row_type(
     ts="timestamptz", whole="int8", real="float8", late="int2", quality="int2", batch="int8"
@@ -31,21 +42,26 @@ class SeriesReadings:
     """Good readings of one series in order of time, then batch; all of shape (n,).
 
     ``time_us`` is the read instant, ``ts + late_ms`` [µs since 1970, UTC]. Where ``begins`` is set
-    nothing is known of the advance since the reading before.
+    nothing is known of the advance since the reading before. ``whole`` and ``real`` hold register
+    numbers of integer and of floating-point types [counts]; a series that has one kind only may
+    leave the other empty.
     """
 
     time_us: NDArray[np.int64]
     whole: NDArray[np.int64]
     real: NDArray[np.float64]
-    batch: NDArray[np.int64]
+    simulated: NDArray[np.bool_]
     begins: NDArray[np.bool_]
 
     def take(self, index: NDArray[np.intp] | slice) -> SeriesReadings:
         """Return the readings of ``index``."""
         return SeriesReadings(
-            self.time_us[index], self.whole[index], self.real[index], self.batch[index],
+            self.time_us[index],
+            self.whole[index] if len(self.whole) else self.whole,
+            self.real[index] if len(self.real) else self.real,
+            self.simulated[index],
             self.begins[index],
-        )  # fmt: skip
+        )
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -63,20 +79,61 @@ def load_readings(
     """
     rows = _stored(connection, series_id, since, until)
     batch = rows["batch"].astype(np.int64)
-    kept = np.ones(len(rows), np.bool_)
-    for low, high in connection.execute("SELECT from_batch, to_batch FROM retracted_batch"):
-        kept &= (batch < low) | (batch > high)
+    kept = outside(retracted_ranges(connection), batch)
     ts = rows["ts"].astype(np.int64)
     whole, real = rows["whole"].astype(np.int64), rows["real"].astype(np.float64)
     kept &= _corrected(connection, series_id, since, until, ts, batch, whole, real)
+    quality = rows["quality"].astype(np.int64)
     readings = SeriesReadings(
         ts + POSTGRES_EPOCH_US + rows["late"].astype(np.int64) * 1000,
         whole,
         real,
-        batch,
-        _begins(rows["quality"].astype(np.int64)),
+        _simulated(connection, batch),
+        (quality & QualityFlag.BEGINS) != 0,
     ).take(np.flatnonzero(kept))
-    return _in_segments(readings, rows["quality"].astype(np.int64)[kept])
+    return _in_segments(readings, quality[kept], batch[kept])
+
+
+def retracted_ranges(connection: psycopg.Connection[Any]) -> NDArray[np.int64]:
+    """Return the numbers of batches that count no more, first and last, in order; shape (n, 2)."""
+    found = connection.execute(
+        "SELECT low, high FROM (SELECT from_batch AS low, to_batch AS high,"
+        " max(to_batch) OVER (ORDER BY from_batch ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+        " AS reached FROM retracted_batch) r WHERE reached IS NULL OR high > reached ORDER BY low"
+    ).fetchall()
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def outside(ranges: NDArray[np.int64], batch: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say of each batch whether no range holds it.
+
+    Parameters
+    ----------
+    ranges
+        As `retracted_ranges` gives them: both columns rise.
+    batch
+        Shape (n,).
+    """
+    if not len(ranges):
+        return np.ones(len(batch), np.bool_)
+    # The first range that ends at the batch or later holds it, or none does.
+    place = np.searchsorted(ranges[:, 1], batch)
+    inside: NDArray[np.bool_] = (place < len(ranges)) & (
+        ranges[np.minimum(place, len(ranges) - 1), 0] <= batch
+    )
+    return ~inside
+
+
+def _simulated(connection: psycopg.Connection[Any], batch: NDArray[np.int64]) -> NDArray[np.bool_]:
+    stream = batch >> 32
+    marked = [
+        row[0]
+        for row in connection.execute(
+            "SELECT stream_no FROM stream WHERE simulated AND stream_no = ANY(%s)",
+            (np.unique(stream).tolist(),),
+        )
+    ]
+    return np.isin(stream, marked)
 
 
 def _corrected(
@@ -122,12 +179,9 @@ def _corrected(
     return kept
 
 
-def _begins(quality: NDArray[np.int64]) -> NDArray[np.bool_]:
-    begins: NDArray[np.bool_] = (quality & QualityFlag.BEGINS) != 0
-    return begins
-
-
-def _in_segments(readings: SeriesReadings, quality: NDArray[np.int64]) -> SeriesReadings:
+def _in_segments(
+    readings: SeriesReadings, quality: NDArray[np.int64], batch: NDArray[np.int64]
+) -> SeriesReadings:
     """Break where a register made of amounts and one that was read follow each other.
 
     At one instant the end of a run of amounts comes first, the beginning of the next last.
@@ -136,7 +190,7 @@ def _in_segments(readings: SeriesReadings, quality: NDArray[np.int64]) -> Series
     if not derived.any():
         return readings
     rank = np.where(derived, np.where(readings.begins, 2, 0), 1)
-    order = np.lexsort((readings.batch, rank, readings.time_us))
+    order = np.lexsort((batch, rank, readings.time_us))
     derived, readings = derived[order], readings.take(order)
     changes = np.append(False, derived[1:] != derived[:-1])
     return replace(readings, begins=readings.begins | changes)

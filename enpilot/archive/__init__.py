@@ -18,6 +18,7 @@ from enpilot.archive.read import (
     overlaps_dropped,
     reading_after,
     reading_before,
+    readings_around,
     rows_with_archive,
 )
 from enpilot.archive.verify import Verified, verify_file
@@ -40,6 +41,7 @@ __all__ = [
     "overlaps_dropped",
     "reading_after",
     "reading_before",
+    "readings_around",
     "rows_with_archive",
     "verify_file",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,13 @@ from enpilot.archive.manifest import ArchiveFile, archive_files, dropped_spans
 from enpilot.archive.parquet_file import read_series
 from enpilot.archive.rows import Rows, instant, microseconds, series_rows, union
 
-__all__ = ["overlaps_dropped", "reading_after", "reading_before", "rows_with_archive"]
+__all__ = [
+    "overlaps_dropped",
+    "reading_after",
+    "reading_before",
+    "readings_around",
+    "rows_with_archive",
+]
 
 # By the index, also where nothing is known of a table's statistics.
 _LAST_BEFORE: Final = (
@@ -72,6 +79,38 @@ def rows_with_archive(
             for path, _ in _files(connection, series_id, since, until)
         ]
     return union(parts)
+
+
+def readings_around(
+    connection: psycopg.Connection[Any],
+    series_ids: Sequence[int],
+    before: Sequence[dt.datetime],
+    after: Sequence[dt.datetime],
+) -> list[tuple[dt.datetime | None, dt.datetime | None]]:
+    """Return `reading_before` and `reading_after` of many series, from the database alone.
+
+    Right where nothing was dropped between an instant and what was found for it; ask
+    `overlaps_dropped` afterwards.
+
+    Parameters
+    ----------
+    connection
+        As a role that may read ``reading``.
+    series_ids, before, after
+        Of the same length: a series, and from where to look back and on.
+    """
+    sides = [
+        f"{choose}({query.format('counted_reading')}, {query.format('counted_kept_reading')})"
+        for choose, query in (
+            ("greatest", _LAST_BEFORE.replace("%(s)s", "w.s").replace("%(at)s", "w.a")),
+            ("least", _FIRST_FROM.replace("%(s)s", "w.s").replace("%(at)s", "w.b")),
+        )
+    ]
+    return connection.execute(
+        f"SELECT {sides[0]}, {sides[1]} FROM unnest(%s::int[], %s::timestamptz[],"
+        " %s::timestamptz[]) WITH ORDINALITY w(s, a, b, n) ORDER BY w.n",
+        (list(series_ids), list(before), list(after)),
+    ).fetchall()
 
 
 def reading_before(

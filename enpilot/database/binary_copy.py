@@ -1,4 +1,4 @@
-"""Rows of one fixed width out of the database as one numpy array, through COPY in binary."""
+"""Rows and arrays between database and numpy in PostgreSQL's binary formats, without a loop."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-__all__ = ["POSTGRES_EPOCH_US", "copy_rows", "row_type"]
+__all__ = [
+    "COPY_HEADER",
+    "COPY_TRAILER",
+    "POSTGRES_EPOCH_US",
+    "array_values",
+    "copy_rows",
+    "new_rows",
+    "row_type",
+    "write_rows",
+]
 
-_HEADER_BYTES: Final = 19
-_TRAILER_BYTES: Final = 2
+COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_TRAILER: Final = b"\xff\xff"
+_ARRAY_HEAD_BYTES: Final = 20
 POSTGRES_EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01T00:00Z
 _WIRE: Final = {
     "timestamptz": ">i8", "int8": ">i8", "int4": ">i4", "int2": ">i2", "float8": ">f8",
@@ -36,6 +46,52 @@ def row_type(**columns: str) -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
+def new_rows(row: np.dtype[np.void], count: int) -> NDArray[np.void]:
+    """Return rows for `write_rows` whose named columns are yet to be filled."""
+    rows = np.empty(count, row)
+    names = row.names or ()
+    rows["fields_"] = len(names) // 2
+    for length, column in zip(names[1::2], names[2::2], strict=True):
+        rows[length] = row[column].itemsize
+    return rows
+
+
+def write_rows(connection: psycopg.Connection[Any], target: str, rows: NDArray[np.void]) -> None:
+    """Append rows to ``target``, "table (column, ...)" in the order of their type."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {target} FROM STDIN (FORMAT binary)") as copy,
+    ):
+        copy.write(COPY_HEADER)
+        copy.write(rows.tobytes())
+        copy.write(COPY_TRAILER)
+
+
+def array_values(value: bytes, kind: str) -> NDArray[Any] | None:
+    """Return the elements of a one-dimensional array in binary, or None if one of them is NULL.
+
+    Parameters
+    ----------
+    value
+        As the server sent it.
+    kind
+        PostgreSQL type of the elements, of fixed width.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Big-endian, over the given bytes: take a copy in the machine's order before computing.
+
+    Source: ``array_send`` in PostgreSQL: dimensions, whether there are NULLs, element type, then
+    length and lower bound, then a length before each element.
+    """
+    dimensions, has_nulls = np.frombuffer(value, ">i4", 2).tolist()
+    if has_nulls:
+        return None
+    element = np.dtype([("length", ">i4"), ("value", _WIRE[kind])])
+    return np.frombuffer(value, element, offset=_ARRAY_HEAD_BYTES if dimensions else 12)["value"]
+
+
 def copy_rows(
     connection: psycopg.Connection[Any],
     query: str,
@@ -48,4 +104,4 @@ def copy_rows(
         cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", parameters) as copy,
     ):
         body = b"".join(bytes(block) for block in copy)
-    return np.frombuffer(body[_HEADER_BYTES : len(body) - _TRAILER_BYTES], row)
+    return np.frombuffer(body[len(COPY_HEADER) : len(body) - len(COPY_TRAILER)], row)

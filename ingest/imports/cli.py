@@ -11,11 +11,11 @@ import cyclopts
 
 from enpilot.database import connect, database_url
 from enpilot.plant import load_plant
+from enpilot.progress import progress_bar
 from ingest.imports.energy import import_energy
 from ingest.imports.manual import import_manual
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
-from ingest.imports.progress import progress_bar
 from ingest.imports.readings import import_readings
 from ingest.imports.report import report_lines
 from ingest.imports.result import ImportResult

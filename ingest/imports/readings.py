@@ -18,6 +18,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from enpilot.database import draw_commit_no
+from enpilot.progress import Tell
 from enpilot.wire import QualityFlag
 from ingest import ledger
 from ingest.errors import ImportRefusedError
@@ -41,7 +42,7 @@ from ingest.imports.reading_table import (
     period_us,
     series_name,
 )
-from ingest.imports.result import ImportResult, Progress
+from ingest.imports.result import ImportResult
 from ingest.imports.series_checks import SeriesCheck, shown_time
 from ingest.imports.site import ImportSite, OpenImport, find_site, name_import, open_import
 from ingest.imports.table_file import Mistakes, Table, open_table
@@ -66,7 +67,7 @@ def import_readings(
     *,
     supersede: bool = False,
     dry_run: bool = False,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
     chunk_values: int = _CHUNK_VALUES,
 ) -> ImportResult:
     """Import a table of readings.
@@ -131,7 +132,7 @@ class _ReadingsImport:
         lines: int,
         author: str,
         supersede: bool,
-        progress: Progress,
+        progress: Tell,
     ) -> None:
         self._connection = connection
         self._table = table

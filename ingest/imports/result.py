@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 from uuid import UUID
 
 from ingest.imports.findings import Findings
 from ingest.imports.series_checks import SeriesSummary
 
-__all__ = ["ImportResult", "Progress"]
-
-# What is being done, and how much of it is done, 0 .. 1.
-Progress: TypeAlias = Callable[[str, float], None]
+__all__ = ["ImportResult"]
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analytics.engine import mark_site_dirty, run_once
+from analytics.engine import mark_dirty, run_once
 from enpilot.database import connect
 from ingest.imports.retract import retract
 from ingest.meaning import Meaning, open_epoch
@@ -73,7 +73,7 @@ def test_computing_piece_by_piece_gives_the_same_rows(works: str, tmp_path: Path
     query = "SELECT ts, advance_micro, estimated_micro, measured_s FROM interval_advance ORDER BY 1"
     pieces = rows(works, query)
     with connect(works, "test", autocommit=True) as connection:
-        mark_site_dirty(connection, "works", times[0], times[-1])
+        mark_dirty(connection, ["works"], times[0], times[-1])
     compute(works)
     assert rows(works, query) == pieces
     assert sum(r[1] for r in pieces) == (counts[-1] - counts[0]) * 1_000_000
@@ -254,7 +254,7 @@ def test_computing_again_changes_no_byte(works: str, tmp_path: Path) -> None:
     )
     before = rows(works, query)
     with connect(works, "test", autocommit=True) as connection:
-        mark_site_dirty(connection, "works", local(2025, 1, 1), local(2026, 1, 4))
+        mark_dirty(connection, ["works"], local(2025, 1, 1), local(2026, 1, 4))
     compute(works)
     assert rows(works, query) == before
     assert before

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from analytics.engine import mark_site_dirty, run_once
+from analytics.engine import mark_dirty, run_once
 from enpilot.archive import (
     ArchiveFile,
     Dropped,
@@ -76,7 +76,7 @@ class ArchivedWorks:
         return done
 
     def compute_anew(self) -> int:
-        mark_site_dirty(self.connection, "works", FIRST - dt.timedelta(days=1), LAST)
+        mark_dirty(self.connection, ["works"], FIRST - dt.timedelta(days=1), LAST)
         return self.compute()
 
     def figures(self) -> dict[str, list[tuple[Any, ...]]]:

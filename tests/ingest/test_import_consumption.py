@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.engine import mark_site_dirty
+from analytics.engine import mark_dirty
 from enpilot.database import connect
 from ingest.errors import ImportRefusedError
 from ingest.imports.readings import import_readings
@@ -106,7 +106,7 @@ def test_a_hole_is_filled_later_in_any_order(works: str, tmp_path: Path) -> None
     assert accounted(works) == whole
     before = rows(works, "SELECT ts, advance_micro, measured_s FROM interval_advance ORDER BY ts")
     with connect(works, "test", autocommit=True) as connection:
-        mark_site_dirty(connection, "works", START, START + 48 * QUARTER)
+        mark_dirty(connection, ["works"], START, START + 48 * QUARTER)
     compute(works)
     assert before == rows(
         works, "SELECT ts, advance_micro, measured_s FROM interval_advance ORDER BY ts"

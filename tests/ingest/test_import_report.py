@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from enpilot.database import connect
+from enpilot.progress import progress_bar
 from ingest.imports.cli import app
-from ingest.imports.progress import progress_bar
 from ingest.imports.readings import import_readings
 from ingest.imports.report import report_lines
 from tests.analytics.conftest import WORKS

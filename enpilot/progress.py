@@ -1,16 +1,18 @@
-"""How far an import is: a bar on a terminal, nothing anywhere else."""
+"""How far a long command is: a bar on a terminal, nothing anywhere else."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ingest.imports.result import Progress as Tell
+__all__ = ["Tell", "progress_bar"]
 
-__all__ = ["progress_bar"]
+# What is being done, and how much of it is done, 0 .. 1.
+Tell: TypeAlias = Callable[[str, float], None]
 
 
 @contextlib.contextmanager

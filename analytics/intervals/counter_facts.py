@@ -1,0 +1,107 @@
+"""What must be known of counters before their readings mean anything; many series at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+
+from analytics.counters.account import CounterKind, CounterRules, Replacement
+from analytics.counters.levels import MICRO
+from analytics.counters.recode import Recoding
+from analytics.intervals.readings import microseconds
+
+__all__ = ["LEAST_GAP_S", "CounterEpoch", "PointSeries", "load_epochs", "load_replacements"]
+
+# Readings this much further apart than scheduled leave a gap; five minutes are nothing to a
+# quarter-hourly figure.
+_GAP_PERIODS: Final = 2.5
+LEAST_GAP_S: Final = 300
+# What a meter may deliver beyond its rated maximum before a reading is called impossible.
+_RATED_MARGIN: Final = 1.2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PointSeries:
+    """A series, and whose it is."""
+
+    series_id: int
+    site_id: int
+    point_id: int
+    quantity: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterEpoch:
+    """A dated meaning of a counter's numbers, as far as advances on the grid depend on it."""
+
+    epoch_id: int
+    recoding: Recoding
+    rules: CounterRules
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+
+    def within(self, window: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the part of a window [µs] in which it holds; None if there is none."""
+        low = max(window[0], microseconds(self.valid_from))
+        high = window[1] if self.valid_to is None else min(window[1], microseconds(self.valid_to))
+        return (low, high) if low < high else None
+
+
+def load_epochs(
+    connection: psycopg.Connection[Any], series_ids: Sequence[int]
+) -> dict[int, list[CounterEpoch]]:
+    """Return the epochs in which each series counts, in order of time; none for a gauge."""
+    found: dict[int, list[CounterEpoch]] = defaultdict(list)
+    rows = connection.execute(
+        "SELECT series_id, epoch_id, counter_kind, coalesce(read_type, raw_type), raw_type,"
+        " decoding, modulus, rated_max_per_h, scale, period_s, valid_from, valid_to"
+        " FROM series_epoch WHERE series_id = ANY(%s) AND superseded_commit_no IS NULL"
+        " AND counter_kind IS NOT NULL ORDER BY series_id, valid_from",
+        (list(series_ids),),
+    )
+    for series_id, epoch_id, kind, *recoding, modulus, rated, scale, period, since, until in rows:
+        rules = CounterRules(
+            gap_s=max(LEAST_GAP_S, int((period or 0) * _GAP_PERIODS)),
+            kind=CounterKind(kind),
+            modulus_micro=int((modulus or 0) * MICRO),
+            rated_micro_per_s=(
+                int(float(rated) / float(abs(scale)) / 3600 * MICRO * _RATED_MARGIN) if rated else 0
+            ),
+        )
+        found[series_id].append(CounterEpoch(epoch_id, Recoding(*recoding), rules, since, until))
+    return found
+
+
+def load_replacements(
+    connection: psycopg.Connection[Any], series: Sequence[PointSeries]
+) -> dict[int, list[Replacement]]:
+    """Return where one device followed another at the points of some series.
+
+    With what was noted of the series' register then.
+    """
+    rows = connection.execute(
+        "SELECT w.s, i.valid_from, i.device_id, r.opening_raw, r.closing_raw"
+        " FROM unnest(%s::int[], %s::int[]) w(s, p)"
+        " JOIN installation i ON i.point_id = w.p AND i.superseded_commit_no IS NULL"
+        " LEFT JOIN installation_register r ON r.installation_id = i.installation_id"
+        " AND r.series_id = w.s AND r.superseded_commit_no IS NULL ORDER BY w.s, i.valid_from",
+        ([s.series_id for s in series], [s.point_id for s in series]),
+    ).fetchall()
+    return {
+        series_id: [
+            Replacement(
+                microseconds(after[1]),
+                None if before[4] is None else int(before[4] * MICRO),
+                None if after[3] is None else int(after[3] * MICRO),
+            )
+            for before, after in itertools.pairwise(held)
+            if before[2] != after[2]
+        ]
+        for series_id, held in itertools.groupby(rows, key=lambda row: row[0])
+    }
