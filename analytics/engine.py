@@ -195,7 +195,9 @@ def mark_dirty(
             "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"
             " SELECT DISTINCT s.series_id, %s::timestamptz, %s::timestamptz, 0 FROM series s"
             " JOIN series_epoch e USING (series_id) WHERE s.site_id = ANY(%s)"
-            " AND e.counter_kind IS NOT NULL AND e.superseded_commit_no IS NULL",
+            " AND (e.counter_kind IS NOT NULL OR EXISTS (SELECT FROM integrated_series i"
+            "  WHERE i.series_id = s.series_id AND i.superseded_commit_no IS NULL))"
+            " AND e.superseded_commit_no IS NULL",
             (since, until, chosen),
         ).rowcount
         connection.execute(
@@ -259,7 +261,9 @@ def _data_through(connection: psycopg.Connection[Any], site_id: int) -> dt.datet
     row = connection.execute(
         "SELECT coalesce((SELECT max(l.ts) FROM latest l JOIN series s USING (series_id)"
         "  JOIN series_epoch e USING (series_id) WHERE s.site_id = %(s)s"
-        "  AND e.counter_kind IS NOT NULL AND e.superseded_commit_no IS NULL),"
+        "  AND (e.counter_kind IS NOT NULL OR EXISTS (SELECT FROM integrated_series i"
+        "   WHERE i.series_id = s.series_id AND i.superseded_commit_no IS NULL))"
+        "  AND e.superseded_commit_no IS NULL),"
         " (SELECT max(to_ts) FROM energy_ledger WHERE site_id = %(s)s"
         "  AND superseded_commit_no IS NULL))",
         {"s": site_id},

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 __all__ = [
     "ENERGY_UNITS",
+    "INTEGRALS",
     "MEDIA",
     "QUANTITIES",
     "Quantity",
@@ -95,6 +96,17 @@ QUANTITIES: MappingProxyType[str, Quantity] = MappingProxyType(
             _quantity("pressure", "kPa", cumulative=False, Pa="1/1000", MPa="1000", bar="100"),
             _quantity("status", "1", cumulative=False),
         )
+    }
+)
+
+# What a gauge amounts to over an hour, and how many units of that are in one of its own.
+INTEGRALS: MappingProxyType[str, tuple[str, Fraction]] = MappingProxyType(
+    {
+        "active_power": ("active_energy", Fraction(1)),
+        "reactive_power": ("reactive_energy", Fraction(1)),
+        "thermal_power": ("heat", Fraction(36, 10_000)),  # 1 kWh is 0.0036 GJ
+        "mass_flow": ("mass", Fraction(1)),
+        "volume_flow": ("volume", Fraction(1)),
     }
 )
 

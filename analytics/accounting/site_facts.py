@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -16,19 +16,30 @@ import psycopg
 from analytics.accounting.enpi_facts import Enpi, load_enpis
 from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint
 from analytics.accounting.site_calendar import Shift, SiteCalendar
-from enpilot.quantities import QUANTITIES, energy_quantity
+from enpilot.quantities import INTEGRALS, QUANTITIES, energy_quantity
 
 __all__ = ["Counter", "SiteFacts", "load_site_facts"]
 
 
+_CUMULATIVE: Final = [q.code for q in QUANTITIES.values() if q.cumulative]
+
+
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A cumulative series of a point."""
+    """A series of a point that adds up: a counter, or a gauge that is integrated over time.
+
+    ``quantity`` is what it reads, ``amounts_to`` what that adds up to.
+    """
 
     series_id: int
     point_id: int
     quantity: str
     channel: str
+
+    @property
+    def amounts_to(self) -> str:
+        """The quantity of its advances."""
+        return INTEGRALS[self.quantity][0] if self.quantity in INTEGRALS else self.quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +74,18 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
     counters = [
         Counter(*found)
         for found in connection.execute(
-            "SELECT series_id, point_id, quantity, channel FROM series WHERE site_id = %s"
-            " AND quantity = ANY(%s) ORDER BY series_id",
-            (site_id, [q.code for q in QUANTITIES.values() if q.cumulative]),
+            # A counter comes before a gauge that would amount to the same.
+            "SELECT series_id, point_id, quantity, channel FROM series s WHERE site_id = %s"
+            " AND (quantity = ANY(%s) OR EXISTS (SELECT FROM integrated_series i"
+            "  WHERE i.series_id = s.series_id AND i.superseded_commit_no IS NULL))"
+            " ORDER BY quantity <> ALL(%s), series_id",
+            (site_id, _CUMULATIVE, _CUMULATIVE),
         )
     ]
     points = _points(connection, site_id, counters)
-    totals = {(c.point_id, c.quantity): c.series_id for c in counters if c.channel == "total"}
+    totals = {
+        (c.point_id, c.amounts_to): c.series_id for c in reversed(counters) if c.channel == "total"
+    }
     return SiteFacts(
         site_id,
         zone,
@@ -99,7 +115,9 @@ def _points(
     """Return what counts of each accepted point (F30), by its number."""
     channels: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
     for counter in counters:
-        channels[counter.point_id, counter.quantity][counter.channel] = counter.series_id
+        channels[counter.point_id, counter.amounts_to].setdefault(
+            counter.channel, counter.series_id
+        )
     points: dict[int, list[MeteredPoint]] = defaultdict(list)
     for point_id, medium, role, direction, valid_from, valid_to, accuracy in connection.execute(
         "SELECT p.point_id, p.medium, r.role, r.direction, r.valid_from, r.valid_to,"

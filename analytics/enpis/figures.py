@@ -141,9 +141,9 @@ def _energy_row(
     if summed.amount is None and not series.within(since, high):
         return None
     return (
-        facts.site_id, counter.point_id, counter.quantity, counter.channel, period.kind,
+        facts.site_id, counter.point_id, counter.amounts_to, counter.channel, period.kind,
         period.first, period.after, None if summed.amount is None else float(summed.amount),
-        QUANTITIES[counter.quantity].unit, summed.estimated_share, summed.coverage,
+        QUANTITIES[counter.amounts_to].unit, summed.estimated_share, summed.coverage,
         summed.distribution_coverage, summed.reporting_completeness, summed.simulated,
         WithheldCode.ENERGY_MISSING if summed.amount is None else None,
     )  # fmt: skip

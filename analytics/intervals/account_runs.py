@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.counters.account import Account, Replacement, account_many
+from analytics.counters.integral import integrate
 from analytics.counters.levels import collapse_readings, to_level_micro
 from analytics.counters.recode import Recoding
 from analytics.counters.runs import join_accounts
@@ -32,12 +33,14 @@ class Part:
 
 def account_parts(parts: Sequence[Part]) -> list[Account | None]:
     """Return the account of each part; None if nothing measures there."""
-    runs: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]] = [
-        (number, *_levels(run, part.epoch.recoding))
-        for number, part in enumerate(parts)
-        for run in _runs(part.readings)
-    ]
     found: list[list[Account]] = [[] for _ in parts]
+    runs: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]] = []
+    for number, part in enumerate(parts):
+        if part.epoch.integrated:
+            integral = _integral(part)
+            found[number] += [] if integral is None else [integral]
+        else:
+            runs += [(number, *_levels(run, part.epoch.recoding)) for run in _runs(part.readings)]
     if runs:
         accounts = account_many(
             _joined([time_us for _, time_us, _ in runs]),
@@ -50,6 +53,18 @@ def account_parts(parts: Sequence[Part]) -> list[Account | None]:
         for place, (number, _, _) in enumerate(runs):
             found[number].append(accounts.series(place))
     return [join_accounts(of_part) if of_part else None for of_part in found]
+
+
+def _integral(part: Part) -> Account | None:
+    """Integrate a gauge; the first batch's reading of an instant counts, as for a register."""
+    readings, recoding = part.readings, part.epoch.recoding
+    raw = recoding.apply(readings.whole if recoding.reads_whole else readings.real)
+    real = raw.astype(np.float64)
+    order = np.argsort(readings.time_us, kind="stable")
+    time_us, first = np.unique(readings.time_us[order], return_index=True)
+    real = real[order][first]
+    good = np.isfinite(real)
+    return integrate(time_us[good], real[good], part.epoch.rules.gap_s * 1_000_000, part.window)
 
 
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -45,6 +45,7 @@ class CounterEpoch:
     rules: CounterRules
     valid_from: dt.datetime
     valid_to: dt.datetime | None
+    integrated: bool = False  # a gauge: its integral over time is the advance
 
     def within(self, window: tuple[int, int]) -> tuple[int, int] | None:
         """Return the part of a window [µs] in which it holds; None if there is none."""
@@ -56,25 +57,32 @@ class CounterEpoch:
 def load_epochs(
     connection: psycopg.Connection[Any], series_ids: Sequence[int]
 ) -> dict[int, list[CounterEpoch]]:
-    """Return the epochs in which each series counts, in order of time; none for a gauge."""
+    """Return the epochs in which each series counts, or is integrated, in order of time."""
     found: dict[int, list[CounterEpoch]] = defaultdict(list)
     rows = connection.execute(
-        "SELECT series_id, epoch_id, counter_kind, coalesce(read_type, raw_type), raw_type,"
-        " decoding, modulus, rated_max_per_h, scale, period_s, valid_from, valid_to"
-        " FROM series_epoch WHERE series_id = ANY(%s) AND superseded_commit_no IS NULL"
-        " AND counter_kind IS NOT NULL ORDER BY series_id, valid_from",
+        "SELECT e.series_id, e.epoch_id, e.counter_kind, coalesce(e.read_type, e.raw_type),"
+        " e.raw_type, e.decoding, e.modulus, e.rated_max_per_h, e.scale, e.period_s,"
+        " greatest(e.valid_from, i.valid_from), least(e.valid_to, i.valid_to)"
+        " FROM series_epoch e LEFT JOIN integrated_series i ON i.series_id = e.series_id"
+        " AND e.counter_kind IS NULL AND i.superseded_commit_no IS NULL"
+        " AND tstzrange(i.valid_from, i.valid_to) && tstzrange(e.valid_from, e.valid_to)"
+        " WHERE e.series_id = ANY(%s) AND e.superseded_commit_no IS NULL"
+        " AND (e.counter_kind IS NOT NULL OR i.series_id IS NOT NULL)"
+        " ORDER BY e.series_id, 11",
         (list(series_ids),),
     )
     for series_id, epoch_id, kind, *recoding, modulus, rated, scale, period, since, until in rows:
         rules = CounterRules(
             gap_s=max(LEAST_GAP_S, int((period or 0) * _GAP_PERIODS)),
-            kind=CounterKind(kind),
+            kind=CounterKind(kind or "lifetime"),
             modulus_micro=int((modulus or 0) * MICRO),
             rated_micro_per_s=(
                 int(float(rated) / float(abs(scale)) / 3600 * MICRO * _RATED_MARGIN) if rated else 0
             ),
         )
-        found[series_id].append(CounterEpoch(epoch_id, Recoding(*recoding), rules, since, until))
+        found[series_id].append(
+            CounterEpoch(epoch_id, Recoding(*recoding), rules, since, until, kind is None)
+        )
     return found
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analytics.counters.levels import MICRO
 from analytics.intervals.readings import microseconds
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
-from enpilot.quantities import unit_ratio
+from enpilot.quantities import INTEGRALS, unit_ratio
 
 __all__ = ["GRID_US", "SeriesIntervals", "WindowSum", "load_intervals"]
 
@@ -64,6 +64,7 @@ class WindowSum:
 class _EpochScale:
     scale: Fraction
     period_s: int | None
+    integrated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,9 @@ class SeriesIntervals:
         """
         first = max(low, self.first_us // GRID_US * GRID_US)
         last = min(high, -(-self.last_us // GRID_US) * GRID_US)
+        if any(scale.integrated for scale in self.scales.values()):
+            # Beside a gap a quarter of an hour of a gauge has a row, and knows a part of itself.
+            return max(0, last - first - int(self.measured_s[a:b].sum() * 1e6))
         starts = self.start_us[a:b]
         known = len(np.unique(starts[(starts >= first) & (starts < last)]))
         return max(0, last - first - known * GRID_US)
@@ -185,8 +189,13 @@ def load_intervals(
     ).fetchone()
     if extent is None or extent[0] is None:
         return None
+    per_hour = INTEGRALS[quantity][1] if quantity in INTEGRALS else Fraction(1)
     scales = {
-        epoch_id: _EpochScale(Fraction(scale) * unit_ratio(quantity, unit), period_s)
+        epoch_id: _EpochScale(
+            Fraction(scale) * unit_ratio(quantity, unit) * per_hour,
+            period_s,
+            quantity in INTEGRALS,
+        )
         for epoch_id, scale, unit, period_s in connection.execute(
             # Superseded ones too: rows outside of what was superseded still name them, and what
             # is inside is dirty and computed before it is summed. The present one comes last.

@@ -14,7 +14,14 @@ from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
 from enpilot.plant.base import Code, Dated, Names, PositiveShare, Strict
-from enpilot.plant.production import BaseAdjustment, Enpi, ProductionCounter, Shift, Target
+from enpilot.plant.production import (
+    BaseAdjustment,
+    Enpi,
+    Integrated,
+    ProductionCounter,
+    Shift,
+    Target,
+)
 
 __all__ = [
     "Agent",
@@ -272,4 +279,5 @@ class Plant(Strict, kw_only=True):
     base_adjustment: list[BaseAdjustment] = []
     shift: list[Shift] = []
     production_counter: list[ProductionCounter] = []
+    integrated: list[Integrated] = []
     rule: list[AlertRule] = []

@@ -19,6 +19,7 @@ __all__ = [
     "Enpi",
     "EnpiPoint",
     "EnpiProduct",
+    "Integrated",
     "ProductionCounter",
     "Shift",
     "Target",
@@ -49,6 +50,14 @@ class ProductionCounter(Dated, kw_only=True):
     line: str = ""
     disposition: Literal["good", "scrap", "rework"] = "good"
     per_count: PositiveDecimalText = "1"
+
+
+class Integrated(Dated, kw_only=True):
+    """A gauge of a point without a counter: its integral over time is the point's amount."""
+
+    point: Code
+    quantity: Literal["active_power", "reactive_power", "thermal_power", "mass_flow", "volume_flow"]
+    channel: str = "total"
 
 
 class EnpiProduct(Strict, kw_only=True):
@@ -157,6 +166,8 @@ def _reference_errors(plant: Plant) -> Iterator[str]:
           for i, c in enumerate(plant.production_counter)),
         *((f"$.production_counter[{i}].product", c.product, "product", products)
           for i, c in enumerate(plant.production_counter)),
+        *((f"$.integrated[{i}].point", x.point, "point", points)
+          for i, x in enumerate(plant.integrated)),
         *((f"$.base_adjustment[{i}].enpi", a.enpi, "enpi", enpis)
           for i, a in enumerate(plant.base_adjustment)),
         *((f"$.enpi[{i}].points[{j}].point", p.point, "point", points)

@@ -12,6 +12,7 @@ import psycopg
 
 from enpilot.plant import Enpi, Plant, Target
 from ingest.imports.records import Author, dated_row, names_of, reconcile_records, thing
+from ingest.meaning import series_of
 
 __all__ = ["import_production"]
 
@@ -69,6 +70,20 @@ def import_production(
                 for c in counters
             ],
         )
+    for item in plant.integrated:
+        series_id = series_of(
+            connection, site_id, ids["point", item.point], item.quantity, item.channel
+        )
+        changed = reconcile_records(
+            connection, "integrated_series", {"series_id": series_id}, [dated_row(item, {})], author
+        )
+        changes["integrated_series"] += changed
+        if changed:
+            connection.execute(
+                "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"
+                " VALUES (%s, %s, now(), %s)",
+                (series_id, item.valid_from, author.commit_no),
+            )
     schemes = {e.code: ids["scheme", e.scheme] for e in plant.enpi}
     for enpi in plant.enpi:
         number = thing(connection, "enpi", {"site_id": site_id, "code": enpi.code})

@@ -48,6 +48,21 @@ CREATE TABLE production_counter (
         WHERE (superseded_commit_no IS NULL)
 );
 
+-- A gauge whose integral over time is the point's energy, mass or volume: meters without a counter.
+CREATE TABLE integrated_series (
+    series_id integer NOT NULL REFERENCES series,
+    valid_from timestamptz NOT NULL,
+    valid_to timestamptz,
+    author text NOT NULL,
+    reason text NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    commit_no bigint NOT NULL,
+    superseded_commit_no bigint,
+    CHECK (valid_to > valid_from),
+    EXCLUDE USING gist (series_id WITH =, tstzrange(valid_from, valid_to) WITH &&)
+        WHERE (superseded_commit_no IS NULL)
+);
+
 -- A production lot (batch, heat): its energy is cut from the registers at its own ends (F22).
 ALTER TABLE output ADD COLUMN lot text NOT NULL DEFAULT '';
 
