@@ -14,6 +14,7 @@ from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
+from analytics.enpis.lots import write_lot_figures
 from analytics.errors import NoSuchSiteError
 from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
@@ -230,6 +231,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             span = _span(facts, since, until, through)
             rows += write_energy_figures(connection, facts, span, version)
             rows += write_enpi_figures(connection, facts, span, version)
+            rows += write_lot_figures(connection, facts, since, until, version)
         rows += write_enterprise_figures(connection, facts, version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from analytics.accounting.scheme_energy import covered_share
-from analytics.intervals.sums import SeriesIntervals
+from analytics.intervals.sums import SummedSeries
 
 __all__ = [
     "OutputEntry",
@@ -111,7 +111,7 @@ class OutputTotal:
 
 def product_total(
     product: ProductOutput,
-    intervals: Callable[[int], SeriesIntervals | None],
+    intervals: Callable[[int], SummedSeries | None],
     since: dt.datetime,
     until: dt.datetime,
 ) -> OutputTotal:
@@ -143,7 +143,7 @@ def product_total(
 
 def _counted(
     counters: Sequence[ProductionCounter],
-    intervals: Callable[[int], SeriesIntervals | None],
+    intervals: Callable[[int], SummedSeries | None],
     since: dt.datetime,
     until: dt.datetime,
 ) -> OutputTotal:

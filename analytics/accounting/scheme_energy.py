@@ -17,7 +17,7 @@ from typing import Final
 from analytics.accounting.standard_coal import FactorSet
 from analytics.accounting.withheld import WithheldCode
 from analytics.errors import FactorError, FactorUnitError
-from analytics.intervals.sums import SeriesIntervals
+from analytics.intervals.sums import SummedSeries
 from enpilot.fuel_stock import StockPeriod, overlap_share, stock_periods
 from enpilot.quantities import QUANTITIES, energy_quantity
 
@@ -116,7 +116,7 @@ def total(
     scheme: Scheme,
     points: Sequence[MeteredPoint],
     ledger: Sequence[LedgerEntry],
-    intervals: Callable[[int], SeriesIntervals | None],
+    intervals: Callable[[int], SummedSeries | None],
     since: dt.datetime,
     until: dt.datetime,
 ) -> EnergyTotal:

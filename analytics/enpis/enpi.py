@@ -26,7 +26,7 @@ from analytics.enpis.targets import (
     judge,
     within_uncertainty,
 )
-from analytics.intervals.sums import SeriesIntervals
+from analytics.intervals.sums import SummedSeries
 
 __all__ = ["EnpiFigure", "EnpiYears", "annual_rate", "years_of"]
 
@@ -76,7 +76,7 @@ class EnpiYears:
 
     facts: SiteFacts
     enpi: Enpi
-    intervals: Callable[[int], SeriesIntervals | None]
+    intervals: Callable[[int], SummedSeries | None]
     _known: dict[Period, _Totals] = field(default_factory=dict)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import psycopg
@@ -16,7 +16,14 @@ from analytics.intervals.readings import microseconds
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from enpilot.quantities import INTEGRALS, unit_ratio
 
-__all__ = ["GRID_US", "SeriesIntervals", "WindowSum", "load_intervals"]
+__all__ = [
+    "GRID_US",
+    "SeriesIntervals",
+    "SummedSeries",
+    "WindowSum",
+    "load_intervals",
+    "load_scales",
+]
 
 GRID_US: Final = 900 * 1_000_000
 _ROW: Final = row_type(
@@ -58,6 +65,13 @@ class WindowSum:
     def reporting_completeness(self) -> float | None:
         """Values received of values expected; 0 .. 1; None if none were expected."""
         return min(1.0, self.received / self.expected) if self.expected > 0 else None
+
+
+class SummedSeries(Protocol):
+    """A series that can be summed over windows."""
+
+    def over(self, since: dt.datetime, until: dt.datetime) -> WindowSum:
+        """Sum a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,40 @@ def _share(part: float, whole: float) -> float:
     return min(1.0, part / whole)
 
 
+def load_scales(
+    connection: psycopg.Connection[Any], series_id: int, quantity: str
+) -> dict[int, _EpochScale]:
+    """Return what an advance of one count is by each epoch of a series, superseded ones too.
+
+    Parameters
+    ----------
+    connection
+        To the platform's database.
+    series_id, quantity
+        The series, and what it reads; a gauge's advance is its integral over an hour.
+
+    Returns
+    -------
+    dict
+        By epoch, in order of time [unit of the amount per count].
+    """
+    per_hour = INTEGRALS[quantity][1] if quantity in INTEGRALS else Fraction(1)
+    return {
+        epoch_id: _EpochScale(
+            Fraction(scale) * unit_ratio(quantity, unit) * per_hour,
+            period_s,
+            quantity in INTEGRALS,
+        )
+        for epoch_id, scale, unit, period_s in connection.execute(
+            # Superseded ones too: rows outside of what was superseded still name them, and what
+            # is inside is dirty and computed before it is summed. The present one comes last.
+            "SELECT epoch_id, scale, unit, period_s FROM series_epoch WHERE series_id = %s"
+            " ORDER BY superseded_commit_no IS NULL, valid_from",
+            (series_id,),
+        )
+    }
+
+
 def load_intervals(
     connection: psycopg.Connection[Any],
     series_id: int,
@@ -189,21 +237,7 @@ def load_intervals(
     ).fetchone()
     if extent is None or extent[0] is None:
         return None
-    per_hour = INTEGRALS[quantity][1] if quantity in INTEGRALS else Fraction(1)
-    scales = {
-        epoch_id: _EpochScale(
-            Fraction(scale) * unit_ratio(quantity, unit) * per_hour,
-            period_s,
-            quantity in INTEGRALS,
-        )
-        for epoch_id, scale, unit, period_s in connection.execute(
-            # Superseded ones too: rows outside of what was superseded still name them, and what
-            # is inside is dirty and computed before it is summed. The present one comes last.
-            "SELECT epoch_id, scale, unit, period_s FROM series_epoch WHERE series_id = %s"
-            " ORDER BY superseded_commit_no IS NULL, valid_from",
-            (series_id,),
-        )
-    }
+    scales = load_scales(connection, series_id, quantity)
     rows = copy_rows(
         connection,
         "SELECT ts, epoch_id, advance_micro, estimated_micro, measured_s, readings, simulated"

@@ -371,3 +371,32 @@ def test_an_enterprise_is_the_ratio_of_sums_never_the_mean(works: str, tmp_path:
     assert found == [
         (pytest.approx(energy), pytest.approx(output), pytest.approx(energy / output), 2, None)
     ]
+
+
+def test_a_lot_is_cut_from_the_registers_at_its_own_ends(works: str, tmp_path: Path) -> None:
+    plant = (WORKS + LINE).replace('stage = "counted"', 'stage = "qualified"')
+    apply_plant(works, tmp_path, plant)
+    since = local(2026, 3, 1)
+    times = [since + i * dt.timedelta(minutes=1) for i in range(24 * 60 + 1)]
+    # A heat of 47 minutes takes 20 counts a minute, the pause after it 2.
+    counts, level = [0], 0
+    for i in range(24 * 60):
+        level += 20 if 127 <= i < 174 else 2
+        counts.append(level)
+    import_counts(
+        works, tmp_path, times, counts, period_s=60, point="mill", side="primary", modulus=None
+    )
+    import_counts(works, tmp_path, times, [100 * c for c in counts], period_s=60)
+    begin, end = since + dt.timedelta(minutes=127), since + dt.timedelta(minutes=174)
+    import_production(works, tmp_path, [(begin, end, "8")], lots=["heat-7"])
+    compute(works)
+    query = "SELECT lot, energy, intensity, estimated_share, withheld_code FROM lot_energy"
+    energy = 47 * 20 * 0.01 * 0.1229
+    found = [("heat-7", pytest.approx(energy), pytest.approx(energy / 8), 0.0, None)]
+    assert rows(works, query) == found
+    # A minute in the middle of the heat that was not read at either end is still bracketed.
+    half = dt.timedelta(seconds=30)
+    import_production(works, tmp_path, [(begin + half, end + half, "8")], lots=["heat-8"])
+    compute(works)
+    energy = (46.5 * 20 + 0.5 * 2) * 0.01 * 0.1229
+    assert rows(works, query + " WHERE lot = 'heat-8'")[0][1] == pytest.approx(energy)
