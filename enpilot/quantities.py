@@ -16,10 +16,12 @@ __all__ = [
     "INTEGRALS",
     "MEDIA",
     "QUANTITIES",
+    "TARIFF_BANDS",
     "Quantity",
     "UnitError",
     "convert",
     "energy_quantity",
+    "tariff_base",
     "unit_ratio",
 ]
 
@@ -110,6 +112,9 @@ INTEGRALS: MappingProxyType[str, tuple[str, Fraction]] = MappingProxyType(
     }
 )
 
+# What a meter's tariff registers are called: 尖 峰 平 谷 深谷. The longest comes first.
+TARIFF_BANDS = ("deep_valley", "sharp", "peak", "flat", "valley")
+
 # In what a scheme may count: standard coal, or a unit in which some medium is measured.
 ENERGY_UNITS: frozenset[str] = frozenset({"kgce"}).union(
     *(QUANTITIES[q].units for q in ("active_energy", "heat", "mass", "volume"))
@@ -138,6 +143,25 @@ _METERED_AS = {
 def energy_quantity(medium: str) -> str:
     """Return the quantity in which a medium's consumption is metered; fuels go by mass."""
     return _METERED_AS.get(medium, "mass")
+
+
+def tariff_base(channel: str) -> str | None:
+    """Return the channel that a tariff register is a part of: "total" of "total_peak".
+
+    Parameters
+    ----------
+    channel
+        Of a series.
+
+    Returns
+    -------
+    str or None
+        None if it is no tariff register.
+    """
+    for band in TARIFF_BANDS:
+        if channel.endswith(f"_{band}"):
+            return channel[: -len(band) - 1]
+    return None
 
 
 def unit_ratio(quantity: str, unit: str) -> Fraction:

@@ -16,7 +16,7 @@ import psycopg
 from analytics.accounting.enpi_facts import Enpi, load_enpis
 from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint
 from analytics.accounting.site_calendar import Shift, SiteCalendar
-from enpilot.quantities import INTEGRALS, QUANTITIES, energy_quantity
+from enpilot.quantities import INTEGRALS, QUANTITIES, energy_quantity, tariff_base
 
 __all__ = ["Counter", "SiteFacts", "load_site_facts"]
 
@@ -132,23 +132,28 @@ def _points(
         quantity = energy_quantity(medium)
         known = channels.get((point_id, quantity), {})
         # A meter that separates directions says so in its channels; another has one total.
-        series_id = known.get(direction, known.get("total"))
-        if series_id is None:
-            continue
-        points[point_id].append(
-            MeteredPoint(
-                series_id,
-                medium,
-                QUANTITIES[quantity].unit,
-                -1 if direction == "export" else 1,
-                role == "generation",
-                valid_from,
-                valid_to,
-                _class_share(accuracy),
-                boundary=role in ("boundary", "generation"),
+        # Where it has no such register, those of its tariffs make it together.
+        for series_id in _registers(known, direction) or _registers(known, "total"):
+            points[point_id].append(
+                MeteredPoint(
+                    series_id,
+                    medium,
+                    QUANTITIES[quantity].unit,
+                    -1 if direction == "export" else 1,
+                    role == "generation",
+                    valid_from,
+                    valid_to,
+                    _class_share(accuracy),
+                    boundary=role in ("boundary", "generation"),
+                )
             )
-        )
     return points
+
+
+def _registers(known: Mapping[str, int], channel: str) -> list[int]:
+    if channel in known:
+        return [known[channel]]
+    return [series_id for name, series_id in sorted(known.items()) if tariff_base(name) == channel]
 
 
 def _class_share(accuracy_class: str | None) -> float | None:

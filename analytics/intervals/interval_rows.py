@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from analytics.counters.account import Account, Finding, FindingKind
 from analytics.counters.levels import MICRO
 from analytics.intervals.counter_facts import CounterEpoch, PointSeries
+from analytics.intervals.finding_rows import FindingRow, Severity, insert_findings
 from analytics.intervals.readings import SeriesReadings, instant
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, new_rows, row_type, write_rows
 
@@ -35,7 +35,7 @@ _TARGET: Final = (
     "interval_advance (series_id, ts, epoch_id, advance_micro, estimated_micro, measured_s,"
     " readings, simulated, data_version)"
 )
-_SEVERITY: Final = {
+_SEVERITY: Final[dict[FindingKind, Severity]] = {
     FindingKind.ROLLOVER: "note",
     FindingKind.REPLACEMENT: "note",
     FindingKind.RESET: "warning",
@@ -167,21 +167,16 @@ def write_findings(
             " AND at_ts = %s AND withdrawn_version IS NULL",
             [(version, *gone) for gone in sorted(held - now)],
         )
-        cursor.executemany(
-            "INSERT INTO finding (site_id, point_id, series_id, code, at_ts, to_ts, severity,"
-            " evidence, data_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (site_id, code, at_ts, coalesce(series_id, 0))"
-            " WHERE withdrawn_version IS NULL DO UPDATE SET evidence = excluded.evidence,"
-            " to_ts = excluded.to_ts, data_version = excluded.data_version",
-            [
-                (
-                    series.site_id, series.point_id, series.series_id, finding.kind.value,
-                    instant(finding.at_us), instant(finding.until_us), _SEVERITY[finding.kind],
-                    json.dumps(_evidence(epoch, finding)), version,
-                )
-                for series, epoch, finding in found
-            ],
-        )  # fmt: skip
+    rows = [
+        FindingRow(
+            finding.kind.value, instant(finding.at_us), instant(finding.until_us),
+            _SEVERITY[finding.kind], _evidence(epoch, finding), series.point_id, series.series_id,
+        )
+        for series, epoch, finding in found
+    ]  # fmt: skip
+    insert_findings(
+        connection, [(f[0].site_id, row) for f, row in zip(found, rows, strict=True)], version
+    )
 
 
 def _evidence(epoch: CounterEpoch, finding: Finding) -> dict[str, object]:

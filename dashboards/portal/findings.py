@@ -15,6 +15,10 @@ _ACCOUNTING: Final = {
     "glitch": ("读数突变后恢复", "reading fell and came back"),
     "spike": ("突变读数已剔除", "impossible reading left out"),
     "jump": ("读数跳变，已按估算计入", "jump, booked as an estimate"),
+    "tariff_registers_differ": (
+        "分时表数之和与总表数不符",
+        "tariff registers differ from the total",
+    ),
     "gap": ("缺数", "gap in the readings"),
 }
 _FLOW: Final = {

@@ -100,7 +100,8 @@ def keep_findings(
         connection.execute(
             "INSERT INTO finding (site_id, code, at_ts, to_ts, severity, evidence, data_version)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (site_id, code, at_ts, coalesce(series_id, 0))"
+            " ON CONFLICT (site_id, code, at_ts, coalesce(point_id, 0), coalesce(series_id, 0),"
+            " subject)"
             " WHERE withdrawn_version IS NULL DO UPDATE SET evidence = excluded.evidence,"
             " to_ts = excluded.to_ts, data_version = excluded.data_version",
             (

@@ -306,7 +306,8 @@ class _ManualImport:
                 "INSERT INTO finding (site_id, point_id, series_id, code, at_ts, severity,"
                 " evidence, data_version) SELECT site_id, point_id, series_id, %s, %s, %s, %s, %s"
                 " FROM series WHERE series_id = %s"
-                " ON CONFLICT (site_id, code, at_ts, coalesce(series_id, 0))"
+                " ON CONFLICT (site_id, code, at_ts, coalesce(point_id, 0), coalesce(series_id, 0),"
+                " subject)"
                 " WHERE withdrawn_version IS NULL DO UPDATE SET evidence = excluded.evidence,"
                 " data_version = excluded.data_version",
                 (

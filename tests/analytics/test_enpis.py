@@ -400,3 +400,30 @@ def test_a_lot_is_cut_from_the_registers_at_its_own_ends(works: str, tmp_path: P
     compute(works)
     energy = (46.5 * 20 + 0.5 * 2) * 0.01 * 0.1229
     assert rows(works, query + " WHERE lot = 'heat-8'")[0][1] == pytest.approx(energy)
+
+
+def test_tariff_registers_are_held_against_the_total(works: str, tmp_path: Path) -> None:
+    times = quarters(local(2026, 3, 1), local(2026, 3, 3))
+    import_counts(works, tmp_path, times, steady(times, 100))
+    # Of the first day both registers count all of it; on the second day the peak's stands still.
+    for channel, share in (("total_peak", 60), ("total_valley", 40)):
+        counts = [min(i, 96 if channel == "total_peak" else 192) * share for i in range(len(times))]
+        import_counts(works, tmp_path, times, counts, channel=channel)
+    compute(works)
+    found = rows(
+        works,
+        "SELECT at_ts, evidence->>'difference', subject FROM finding"
+        " WHERE code = 'tariff_registers_differ' AND withdrawn_version IS NULL",
+    )
+    assert [(f[0], float(f[1]), f[2]) for f in found] == [
+        (local(2026, 3, 2), pytest.approx(-96 * 60 * 0.4), "active_energy total")
+    ]
+
+
+def test_without_a_total_the_tariff_registers_make_it(works: str, tmp_path: Path) -> None:
+    times = quarters(local(2026, 3, 1), local(2026, 3, 2))
+    for channel, share in (("total_peak", 60), ("total_valley", 40)):
+        import_counts(works, tmp_path, times, steady(times, share), channel=channel)
+    import_production(works, tmp_path, [(times[0], times[-1], "10")])
+    compute(works)
+    assert figures(works, "day", "intensity") == [(pytest.approx(KGCE_A_DAY / 10),)]

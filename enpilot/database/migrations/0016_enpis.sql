@@ -196,6 +196,13 @@ ALTER TABLE enterprise_enpi_period ENABLE ROW LEVEL SECURITY;
 CREATE POLICY granted ON enterprise_enpi_period FOR SELECT
     USING (NOT EXISTS (SELECT unnest(site_ids) EXCEPT SELECT site_id FROM granted_site));
 
+-- Two points, or two accounts, may have the same finding at the same time.
+ALTER TABLE finding ADD COLUMN subject text NOT NULL DEFAULT '';
+DROP INDEX finding_key;
+CREATE UNIQUE INDEX finding_key ON finding
+    (site_id, code, at_ts, coalesce(point_id, 0), coalesce(series_id, 0), subject)
+    WHERE withdrawn_version IS NULL;
+
 -- Energy of a production lot, from the registers at its own ends (F22).
 CREATE TABLE lot_energy (
     site_id integer NOT NULL REFERENCES site,
