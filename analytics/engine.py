@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import psycopg
 
+from analytics.accounting.balance import write_balance_figures
 from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
+from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.tariff_registers import check_tariff_registers
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
@@ -232,6 +234,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             span = _span(facts, since, until, through)
             rows += write_energy_figures(connection, facts, span, version)
             rows += write_enpi_figures(connection, facts, span, version)
+            rows += _write_balances(connection, facts, span, version)
             check_tariff_registers(connection, facts, span.since, span.complete_until, version)
             rows += write_lot_figures(connection, facts, since, until, version)
         rows += write_enterprise_figures(connection, facts, version)
@@ -243,6 +246,16 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             (site_id, version, through, __version__),
         )
         return rows
+
+
+def _write_balances(
+    connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
+) -> int:
+    until = min(span.until, span.complete_until)
+    if span.since >= until:
+        return 0
+    intervals = SiteIntervals(connection, facts, span.since.replace(day=1), until)
+    return write_balance_figures(connection, facts, intervals, span.since, until, version)
 
 
 def _newly_complete(

@@ -129,7 +129,7 @@ def load_enpis(
     connection: psycopg.Connection[Any],
     site_id: int,
     calendars: Mapping[str, SiteCalendar],
-    points: Mapping[int, Sequence[MeteredPoint]],
+    points: Mapping[str, Sequence[MeteredPoint]],
     series: Mapping[tuple[int, str], int],
 ) -> list[Enpi]:
     """Load the EnPIs that a site declares now.
@@ -143,25 +143,25 @@ def load_enpis(
     calendars
         By "civil" and "production".
     points
-        What counts of each accepted point, by its number.
+        What counts of each accepted point and virtual one, by its code.
     series
         Number of a point's total counter, by point and quantity; for production counters.
     """
     enpis = []
     for (
         enpi_id, code, kind, subject, scheme_id, stage, limit, line, calendar, price_year,
-        of_enterprise, product_ids, bases, point_ids, signs,
+        of_enterprise, product_ids, bases, codes, signs,
     ) in connection.execute(
         "SELECT e.enpi_id, e.code, r.kind, r.subject, r.scheme_id, r.stage, r.coverage_limit,"
         " r.line, r.calendar, r.price_year, r.of_enterprise,"
         " CASE WHEN r.product_id IS NULL THEN r.product_ids ELSE ARRAY[r.product_id] END,"
-        " r.base_intensities, r.point_ids, r.point_signs"
+        " r.base_intensities, r.point_codes, r.point_signs"
         " FROM enpi e JOIN enpi_record r USING (enpi_id) WHERE e.site_id = %s"
         " AND r.superseded_commit_no IS NULL AND r.valid_to IS NULL ORDER BY e.enpi_id",
         (site_id,),
     ).fetchall():  # fmt: skip
         scheme = _scheme(connection, scheme_id)
-        own = _own_points(points, point_ids, signs) if subject == "points" else None
+        own = _own_points(points, codes, signs) if subject == "points" else None
         weights = bases if kind == "index" else [1] * len(product_ids)
         products = [
             ProductOutput(
@@ -177,7 +177,7 @@ def load_enpis(
         enpis.append(
             Enpi(
                 enpi_id, code, kind, scheme, own,
-                0 if own is None else sum(not points.get(p) for p in point_ids),
+                0 if own is None else sum(not points.get(c) for c in codes),
                 calendars[calendar], products,
                 _output_unit(kind, scheme, products), float(limit), target, line,
                 _value_added(connection, site_id) if kind == "value_added" else None,
@@ -188,12 +188,12 @@ def load_enpis(
 
 
 def _own_points(
-    points: Mapping[int, Sequence[MeteredPoint]], ids: Sequence[int], signs: Sequence[int]
+    points: Mapping[str, Sequence[MeteredPoint]], codes: Sequence[str], signs: Sequence[int]
 ) -> list[MeteredPoint]:
     return [
         counted.signed(sign)
-        for point_id, sign in zip(ids, signs, strict=True)
-        for counted in points.get(point_id, ())
+        for code, sign in zip(codes, signs, strict=True)
+        for counted in points.get(code, ())
     ]
 
 

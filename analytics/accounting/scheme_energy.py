@@ -51,21 +51,22 @@ class Scheme:
 class MeteredPoint:
     """A counter of a point while the point's record lets it count.
 
-    ``sign`` is -1 for export; ``relative_uncertainty`` comes from the device's accuracy class;
-    ``boundary`` says whether the plant's total counts it.
+    ``sign`` is -1 for export, or what a formula multiplies it by; ``relative_uncertainty`` comes
+    from the device's accuracy class; ``boundary`` says whether the plant's total counts it.
     """
 
     series_id: int
     medium: str
     unit: str
-    sign: int
+    sign: int | Fraction
     generation: bool
     valid_from: dt.datetime
     valid_to: dt.datetime | None
     relative_uncertainty: float | None
     boundary: bool = True
+    code: str = ""
 
-    def signed(self, sign: int) -> MeteredPoint:
+    def signed(self, sign: int | Fraction) -> MeteredPoint:
         """Return it as a part that is added or, with -1, subtracted; it counts in any scheme."""
         return replace(self, sign=self.sign * sign, generation=False)
 

@@ -16,6 +16,7 @@ import psycopg
 from analytics.accounting.enpi_facts import Enpi, load_enpis
 from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint
 from analytics.accounting.site_calendar import Shift, SiteCalendar
+from analytics.accounting.virtual_points import VirtualPoint, expand, load_virtual_points
 from enpilot.quantities import INTEGRALS, QUANTITIES, energy_quantity, tariff_base
 
 __all__ = ["Counter", "SiteFacts", "load_site_facts"]
@@ -46,7 +47,8 @@ class Counter:
 class SiteFacts:
     """Everything but intervals that a site's figures depend on.
 
-    ``points`` are those of the plant's boundary, and its own generation.
+    ``points`` are those of the plant's boundary, and its own generation; ``metered`` is what counts
+    of every accepted point and of every virtual one, by code.
     """
 
     site_id: int
@@ -54,6 +56,8 @@ class SiteFacts:
     calendars: Mapping[str, SiteCalendar]
     counters: Sequence[Counter]
     points: Sequence[MeteredPoint]
+    metered: Mapping[str, Sequence[MeteredPoint]]
+    virtual: Sequence[VirtualPoint]
     ledger: Sequence[LedgerEntry]
     enpis: Sequence[Enpi]
 
@@ -82,7 +86,9 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
             (site_id, _CUMULATIVE, _CUMULATIVE),
         )
     ]
-    points = _points(connection, site_id, counters)
+    real = _points(connection, site_id, counters)
+    virtual = load_virtual_points(connection, site_id)
+    points = real | expand(virtual, real)
     totals = {
         (c.point_id, c.amounts_to): c.series_id for c in reversed(counters) if c.channel == "total"
     }
@@ -91,7 +97,9 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
         zone,
         calendars,
         counters,
-        [p for found in points.values() for p in found if p.boundary],
+        [p for found in real.values() for p in found if p.boundary],
+        points,
+        virtual,
         _ledger(connection, site_id),
         load_enpis(connection, site_id, calendars, points, totals),
     )
@@ -111,16 +119,25 @@ def _shifts(connection: psycopg.Connection[Any], site_id: int) -> list[Shift]:
 
 def _points(
     connection: psycopg.Connection[Any], site_id: int, counters: Sequence[Counter]
-) -> dict[int, list[MeteredPoint]]:
-    """Return what counts of each accepted point (F30), by its number."""
+) -> dict[str, list[MeteredPoint]]:
+    """Return what counts of each accepted point (F30), by its code."""
     channels: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
     for counter in counters:
         channels[counter.point_id, counter.amounts_to].setdefault(
             counter.channel, counter.series_id
         )
-    points: dict[int, list[MeteredPoint]] = defaultdict(list)
-    for point_id, medium, role, direction, valid_from, valid_to, accuracy in connection.execute(
-        "SELECT p.point_id, p.medium, r.role, r.direction, r.valid_from, r.valid_to,"
+    points: dict[str, list[MeteredPoint]] = defaultdict(list)
+    for (
+        point_id,
+        code,
+        medium,
+        role,
+        direction,
+        since,
+        until,
+        accuracy,
+    ) in connection.execute(
+        "SELECT p.point_id, p.code, p.medium, r.role, r.direction, r.valid_from, r.valid_to,"
         " (SELECT d.accuracy_class FROM installation i JOIN device d USING (device_id)"
         "  WHERE i.point_id = p.point_id AND i.superseded_commit_no IS NULL"
         "  ORDER BY i.valid_from DESC LIMIT 1)"
@@ -134,17 +151,18 @@ def _points(
         # A meter that separates directions says so in its channels; another has one total.
         # Where it has no such register, those of its tariffs make it together.
         for series_id in _registers(known, direction) or _registers(known, "total"):
-            points[point_id].append(
+            points[code].append(
                 MeteredPoint(
                     series_id,
                     medium,
                     QUANTITIES[quantity].unit,
                     -1 if direction == "export" else 1,
                     role == "generation",
-                    valid_from,
-                    valid_to,
+                    since,
+                    until,
                     _class_share(accuracy),
                     boundary=role in ("boundary", "generation"),
+                    code=code,
                 )
             )
     return points

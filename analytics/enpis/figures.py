@@ -22,10 +22,11 @@ from analytics.accounting.site_calendar import (
     midnight,
 )
 from analytics.accounting.site_facts import Counter, SiteFacts
+from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.withheld import WithheldCode
 from analytics.enpis.enpi import EnpiFigure, EnpiYears
 from analytics.enpis.targets import Status
-from analytics.intervals.sums import SeriesIntervals, load_intervals
+from analytics.intervals.sums import SeriesIntervals
 from enpilot.quantities import QUANTITIES
 
 __all__ = ["Span", "forget_figures", "write_energy_figures", "write_enpi_figures"]
@@ -52,29 +53,6 @@ class Span:
     complete_until: dt.date
 
 
-class _IntervalCache:
-    """Intervals of a site's series, loaded once over all that the periods at hand need."""
-
-    def __init__(
-        self,
-        connection: psycopg.Connection[Any],
-        facts: SiteFacts,
-        since: dt.date,
-        until: dt.date,
-    ) -> None:
-        self._connection = connection
-        self._quantities = {c.series_id: c.quantity for c in facts.counters}
-        self._since, self._until = midnight(since, facts.zone), midnight(until, facts.zone)
-        self._known: dict[int, SeriesIntervals | None] = {}
-
-    def __call__(self, series_id: int) -> SeriesIntervals | None:
-        if series_id not in self._known:
-            self._known[series_id] = load_intervals(
-                self._connection, series_id, self._quantities[series_id], self._since, self._until
-            )
-        return self._known[series_id]
-
-
 def write_energy_figures(
     connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
 ) -> int:
@@ -92,7 +70,7 @@ def write_energy_figures(
     civil = SiteCalendar(facts.zone)
     months = list(civil.months(span.since, until))
     periods = [*civil.days(span.since, until), *months]
-    intervals = _IntervalCache(connection, facts, months[0].first, months[-1].after)
+    intervals = SiteIntervals(connection, facts, months[0].first, months[-1].after)
     rows: list[tuple[object, ...]] = []
     for counter in facts.counters:
         series = intervals(counter.series_id)
@@ -189,7 +167,7 @@ def _write_enpi(
     if enpi.target is not None:
         known_from.append(enpi.target.base_from)
     since = max(first, min(known_from)) - _MARGIN
-    years = EnpiYears(facts, enpi, _IntervalCache(connection, facts, since, complete + _MARGIN))
+    years = EnpiYears(facts, enpi, SiteIntervals(connection, facts, since, complete + _MARGIN))
     rows = []
     for period in touched:
         figure = years.figure(period.cut(complete))

@@ -39,7 +39,8 @@ _READABLE = (
     "series_epoch", "alert_rule", "alert_rule_record", "alert_state", "visible_intake",
     "visible_refusal", "ingest_speed", "visible_chart_1m", "visible_chart_15m", "retracted_batch",
     "shift", "shift_record", "production_counter", "base_adjustment", "value_added",
-    "enterprise_enpi_period", "lot_energy",
+    "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
+    "virtual_point_period", "balance_period",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

@@ -418,6 +418,7 @@ def _settle_dates(plant: Plant) -> None:
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
         *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
+        *plant.virtual_point,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -438,6 +439,7 @@ def _date_errors(plant: Plant) -> list[str]:
         "base_adjustment": [(a.code, a) for a in plant.base_adjustment],
         "shift": [(s.code, s) for s in plant.shift],
         "production_counter": [(c.point, c) for c in plant.production_counter],
+        "virtual_point": [(v.code, v) for v in plant.virtual_point],
         "integrated": [(f"{x.point} {x.quantity} {x.channel}", x) for x in plant.integrated],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []

@@ -21,6 +21,7 @@ from enpilot.plant.production import (
     ProductionCounter,
     Shift,
     Target,
+    VirtualPoint,
 )
 
 __all__ = [
@@ -280,4 +281,5 @@ class Plant(Strict, kw_only=True):
     shift: list[Shift] = []
     production_counter: list[ProductionCounter] = []
     integrated: list[Integrated] = []
+    virtual_point: list[VirtualPoint] = []
     rule: list[AlertRule] = []

@@ -10,6 +10,8 @@ from msgspec import Meta
 
 from enpilot.forms import PositiveDecimalText
 from enpilot.plant.base import Code, Dated, Names, Rate, Share, Strict
+from enpilot.plant.formula import FormulaError, parse_formula
+from enpilot.quantities import MEDIA
 
 if TYPE_CHECKING:
     from enpilot.plant.model import Plant
@@ -23,6 +25,7 @@ __all__ = [
     "ProductionCounter",
     "Shift",
     "Target",
+    "VirtualPoint",
     "check_production",
 ]
 
@@ -58,6 +61,15 @@ class Integrated(Dated, kw_only=True):
     point: Code
     quantity: Literal["active_power", "reactive_power", "thermal_power", "mass_flow", "volume_flow"]
     channel: str = "total"
+
+
+class VirtualPoint(Dated, kw_only=True):
+    """A sum of points, as a formula; its parts measure the same medium."""
+
+    code: Code
+    name: Names
+    medium: str
+    formula: str
 
 
 class EnpiProduct(Strict, kw_only=True):
@@ -143,6 +155,7 @@ def check_production(plant: Plant) -> Iterator[str]:
     yield from _reference_errors(plant)
     for i, enpi in enumerate(plant.enpi):
         yield from _enpi_errors(enpi, plant, f"$.enpi[{i}]")
+    yield from _virtual_errors(plant)
     for i, shift in enumerate(plant.shift):
         for name, at in (("starts", shift.starts), ("ends", shift.ends)):
             if at.minute % _GRID_MINUTES or at.second or at.microsecond:
@@ -159,14 +172,15 @@ def check_production(plant: Plant) -> Iterator[str]:
 
 
 def _reference_errors(plant: Plant) -> Iterator[str]:
-    points, products = {p.code for p in plant.point}, {p.code for p in plant.product}
+    real, products = {p.code for p in plant.point}, {p.code for p in plant.product}
+    points = real | {v.code for v in plant.virtual_point}
     enpis = {e.code for e in plant.enpi}
     named = [
-        *((f"$.production_counter[{i}].point", c.point, "point", points)
+        *((f"$.production_counter[{i}].point", c.point, "point", real)
           for i, c in enumerate(plant.production_counter)),
         *((f"$.production_counter[{i}].product", c.product, "product", products)
           for i, c in enumerate(plant.production_counter)),
-        *((f"$.integrated[{i}].point", x.point, "point", points)
+        *((f"$.integrated[{i}].point", x.point, "point", real)
           for i, x in enumerate(plant.integrated)),
         *((f"$.base_adjustment[{i}].enpi", a.enpi, "enpi", enpis)
           for i, a in enumerate(plant.base_adjustment)),
@@ -181,6 +195,51 @@ def _reference_errors(plant: Plant) -> Iterator[str]:
                 f"no {kind} {code!r} in this file (there is: {', '.join(sorted(known)) or 'none'})"
                 f" - at `{path}`"
             )
+
+
+def _virtual_errors(plant: Plant) -> Iterator[str]:
+    media = _media(plant)
+    real = {p.code for p in plant.point}
+    parts: dict[str, set[str]] = {}
+    for i, virtual in enumerate(plant.virtual_point):
+        path = f"$.virtual_point[{i}]"
+        if virtual.medium not in MEDIA:
+            yield f"no medium {virtual.medium!r} - at `{path}.medium`"
+        if virtual.code in real:
+            yield f"{virtual.code!r} is a real point already - at `{path}.code`"
+        try:
+            points = parse_formula(virtual.formula)
+        except FormulaError as error:
+            yield f"{error} - at `{path}.formula`"
+            continue
+        parts.setdefault(virtual.code, set()).update(points)
+        for code in points:
+            if code not in media:
+                known = ", ".join(sorted(media))
+                yield f"no point {code!r} in this file (there is: {known}) - at `{path}.formula`"
+            elif media[code] != virtual.medium:
+                yield (
+                    f"{code!r} measures {media[code]}, which is no {virtual.medium}"
+                    f" - at `{path}.formula`"
+                )
+    for i, virtual in enumerate(plant.virtual_point):
+        if virtual.code in _within(virtual.code, parts):
+            yield f"{virtual.code!r} is a part of itself - at `$.virtual_point[{i}].formula`"
+
+
+def _media(plant: Plant) -> dict[str, str]:
+    virtual = {v.code: v.medium for v in plant.virtual_point}
+    return virtual | {p.code: p.medium for p in plant.point}
+
+
+def _within(code: str, parts: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    todo = [code]
+    while todo:
+        new = parts.get(todo.pop(), set()) - found
+        found |= new
+        todo += new
+    return found
 
 
 def _enpi_errors(enpi: Enpi, plant: Plant, path: str) -> Iterator[str]:
@@ -212,7 +271,7 @@ def _enpi_errors(enpi: Enpi, plant: Plant, path: str) -> Iterator[str]:
     by_code = {s.code: s for s in plant.scheme}
     scheme = by_code.get(enpi.scheme)
     if scheme is not None:
-        media = {p.code: p.medium for p in plant.point}
+        media = _media(plant)
         for j, point in enumerate(enpi.points):
             medium = media.get(point.point)
             if medium is not None and medium not in scheme.media:

@@ -84,6 +84,15 @@ def import_production(
                 " VALUES (%s, %s, now(), %s)",
                 (series_id, item.valid_from, author.commit_no),
             )
+    for code, virtual in _grouped(plant.virtual_point, "code"):
+        number = thing(
+            connection, "virtual_point", {"site_id": site_id, "code": code},
+            medium=virtual[0].medium,
+        )  # fmt: skip
+        records(
+            "virtual_point_record", {"virtual_point_id": number},
+            [(v, names_of(v.name) | {"formula": v.formula}) for v in virtual],
+        )  # fmt: skip
     schemes = {e.code: ids["scheme", e.scheme] for e in plant.enpi}
     for enpi in plant.enpi:
         number = thing(connection, "enpi", {"site_id": site_id, "code": enpi.code})
@@ -115,7 +124,7 @@ def _enpi(enpi: Enpi, scheme_id: int, ids: _Ids) -> dict[str, Any]:
         "calendar": enpi.calendar,
         "product_ids": [ids["product", p.product] for p in enpi.products],
         "base_intensities": [None if b is None else Decimal(b) for b in bases],
-        "point_ids": [ids["point", p.point] for p in enpi.points],
+        "point_codes": [p.point for p in enpi.points],
         "point_signs": [p.sign for p in enpi.points],
         "price_year": enpi.price_year or 0,
         "of_enterprise": enpi.of_enterprise,

@@ -427,3 +427,108 @@ def test_without_a_total_the_tariff_registers_make_it(works: str, tmp_path: Path
     import_production(works, tmp_path, [(times[0], times[-1], "10")])
     compute(works)
     assert figures(works, "day", "intensity") == [(pytest.approx(KGCE_A_DAY / 10),)]
+
+
+TREE = """
+[[point]]
+code = "{code}"
+name = {{zh = "分表", en = "Sub-meter"}}
+medium = "electricity"
+role = "sub"
+parent = "main"
+commissioning = "accepted"
+"""
+VIRTUAL = """
+[[virtual_point]]
+code = "rest"
+name = {zh = "其余", en = "The rest"}
+medium = "electricity"
+formula = "main - a"
+to = 2026-03-02
+[[virtual_point]]
+code = "rest"
+name = {zh = "其余", en = "The rest"}
+medium = "electricity"
+formula = "main - a - 0.5 * b"
+from = 2026-03-02
+[[enpi]]
+code = "rest"
+name = {zh = "其余单耗", en = "The rest per tonne"}
+scheme = "electricity"
+product = "section"
+points = [{point = "rest"}]
+"""
+
+
+def tree(works: str, folder: Path, main: int, a: int, b: int) -> None:
+    """Two days of kWh a quarter of an hour on a main meter and two below."""
+    times = quarters(local(2026, 3, 1), local(2026, 3, 3))
+    apply_plant(works, folder, WORKS + TREE.format(code="a") + TREE.format(code="b") + VIRTUAL)
+    for code, kwh in (("main", main), ("a", a), ("b", b)):
+        import_counts(
+            works, folder, times, steady(times, kwh), point=code, register_scale="1",
+            side="primary", modulus=None,
+        )  # fmt: skip
+
+
+def test_a_virtual_point_uses_the_formula_of_its_day(works: str, tmp_path: Path) -> None:
+    tree(works, tmp_path, 100, 40, 30)
+    since = local(2026, 3, 1)
+    import_production(works, tmp_path, [(since, since + 2 * DAY, "20")])
+    compute(works)
+    amounts = rows(
+        works,
+        "SELECT amount, coverage FROM virtual_point_period WHERE period_kind = 'day' ORDER BY"
+        " period_from",
+    )
+    assert amounts == [(pytest.approx(96 * 60), 1.0), (pytest.approx(96 * 45), 1.0)]
+    found = figures(works, "day", "intensity", "code = 'rest'")
+    assert [f[0] for f in found] == [pytest.approx(96 * kwh * 0.1229 / 10) for kwh in (60, 45)]
+    months = rows(works, "SELECT amount FROM virtual_point_period WHERE period_kind = 'month'")
+    assert months == [(pytest.approx(96 * 105),)]
+
+
+def test_sub_meters_above_their_main_meter_are_a_finding(works: str, tmp_path: Path) -> None:
+    tree(works, tmp_path, 100, 70, 50)
+    compute(works)
+    query = (
+        "SELECT parent_point_id = 0, main, children, remainder, status FROM balance_period"
+        " WHERE period_kind = 'day' AND period_from = '2026-03-01' ORDER BY 1"
+    )
+    of_day = (96 * 100.0, 96 * 120.0, -96 * 20.0, "off")
+    assert rows(works, query) == [(False, *of_day), (True, *of_day)]
+    found = rows(
+        works,
+        "SELECT subject, evidence->>'children' FROM finding WHERE code = 'balance_off'"
+        " AND withdrawn_version IS NULL AND at_ts = '2026-02-28T16:00Z'",
+    )
+    assert [(f[0], float(f[1])) for f in found] == [("electricity", 96 * 120.0)] * 2
+
+
+def test_what_is_not_metered_below_is_a_remainder(works: str, tmp_path: Path) -> None:
+    tree(works, tmp_path, 100, 40, 30)
+    compute(works)
+    found = rows(
+        works, "SELECT DISTINCT status, remainder FROM balance_period WHERE period_kind = 'day'"
+    )
+    assert found == [("remainder", 96 * 30.0)]
+    assert rows(works, "SELECT count(*) FROM finding WHERE code = 'balance_off'") == [(0,)]
+
+
+def test_a_sub_meter_that_was_not_read_is_named(works: str, tmp_path: Path) -> None:
+    tree(works, tmp_path, 100, 40, 30)
+    with connect(works, "test", autocommit=True) as connection:
+        connection.execute(
+            "DELETE FROM reading WHERE series_id = (SELECT series_id FROM series"
+            " JOIN point USING (point_id) WHERE code = 'b') AND ts > %s",
+            (local(2026, 3, 2),),
+        )
+    compute(works)
+    found = rows(
+        works,
+        "SELECT DISTINCT period_from, status, incomplete FROM balance_period"
+        " WHERE period_kind = 'day' ORDER BY 1",
+    )
+    assert found == [
+        (dt.date(2026, 3, 1), "remainder", []), (dt.date(2026, 3, 2), "incomplete", ["b"])
+    ]  # fmt: skip

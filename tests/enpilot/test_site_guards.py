@@ -40,13 +40,15 @@ GUARDED = {
     "value_added": OF_SITE,
     "enterprise_enpi_period": "{site} = ANY (site_ids)",
     "lot_energy": OF_SITE,
+    "virtual_point_period": OF_SITE,
+    "balance_period": OF_SITE,
 }
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
     "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
     "production_counter", "scheme_record", "series", "series_epoch", "shift", "shift_record",
-    "site", "site_record",
+    "site", "site_record", "virtual_point", "virtual_point_record",
 }  # fmt: skip
 
 SAID = "valid_from, author, reason, commit_no"
@@ -108,6 +110,15 @@ INSERT INTO lot_energy (site_id, enpi_id, line, lot, from_ts, to_ts, energy_unit
                         synthetic, data_version)
     SELECT site_id, enpi_id, '', '7', {DAY}, 'kgce', 't', true, 1
     FROM here JOIN enpi USING (site_id);
+INSERT INTO virtual_point (site_id, code, medium) SELECT site_id, 'rest', 'electricity' FROM here;
+INSERT INTO virtual_point_period (site_id, virtual_point_id, period_kind, period_from, period_to,
+                                  amount, unit, simulated, data_version)
+    SELECT site_id, virtual_point_id, 'day', '2026-03-01', '2026-03-02', 7, 'kWh', true, 1
+    FROM here JOIN virtual_point USING (site_id);
+INSERT INTO balance_period (site_id, medium, parent_point_id, period_kind, period_from, period_to,
+                            unit, incomplete, status, data_version)
+    SELECT site_id, 'electricity', 0, 'day', '2026-03-01', '2026-03-02', 'kWh', '{{{{}}}}',
+           'incomplete', 1 FROM here;
 INSERT INTO alert_rule (site_id, code) SELECT site_id, 'high' FROM here;
 INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id, comparison,
                                threshold, severity, {SAID})

@@ -63,6 +63,75 @@ CREATE TABLE integrated_series (
         WHERE (superseded_commit_no IS NULL)
 );
 
+-- A sum of points; the formula valid in each interval counts (F2).
+CREATE TABLE virtual_point (
+    virtual_point_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    site_id integer NOT NULL REFERENCES site,
+    code text NOT NULL,
+    medium text NOT NULL,
+    UNIQUE (site_id, code)
+);
+CREATE TABLE virtual_point_record (
+    virtual_point_id integer NOT NULL REFERENCES virtual_point,
+    name_zh text NOT NULL,
+    name_en text NOT NULL,
+    formula text NOT NULL,
+    valid_from timestamptz NOT NULL,
+    valid_to timestamptz,
+    author text NOT NULL,
+    reason text NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    commit_no bigint NOT NULL,
+    superseded_commit_no bigint,
+    CHECK (valid_to > valid_from),
+    EXCLUDE USING gist (virtual_point_id WITH =, tstzrange(valid_from, valid_to) WITH &&)
+        WHERE (superseded_commit_no IS NULL)
+);
+CREATE TABLE virtual_point_period (
+    site_id integer NOT NULL REFERENCES site,
+    virtual_point_id integer NOT NULL REFERENCES virtual_point,
+    period_kind text NOT NULL CHECK (period_kind IN ('day', 'month')),
+    period_from date NOT NULL,
+    period_to date NOT NULL,
+    amount double precision,           -- [unit]; negative where the formula makes it so
+    unit text NOT NULL,
+    estimated_share double precision,
+    coverage double precision,
+    reporting_completeness double precision,
+    simulated boolean NOT NULL,
+    withheld_code text,
+    data_version bigint NOT NULL,
+    computed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (virtual_point_id, period_kind, period_from),
+    CHECK ((amount IS NULL) = (withheld_code IS NOT NULL))
+);
+ALTER TABLE virtual_point_period ENABLE ROW LEVEL SECURITY;
+CREATE POLICY granted ON virtual_point_period FOR SELECT
+    USING (site_id IN (SELECT site_id FROM granted_site));
+
+-- A main meter against its sub-meters; parent_point_id 0: all boundary points of the medium.
+CREATE TABLE balance_period (
+    site_id integer NOT NULL REFERENCES site,
+    medium text NOT NULL,
+    parent_point_id integer NOT NULL,
+    period_kind text NOT NULL CHECK (period_kind IN ('day', 'month')),
+    period_from date NOT NULL,
+    period_to date NOT NULL,
+    main double precision,             -- [unit] import - export + generation
+    children double precision,
+    remainder double precision,        -- main - children: not metered below
+    tolerance double precision,
+    unit text NOT NULL,
+    incomplete text[] NOT NULL,        -- points whose registers do not bracket the period
+    status text NOT NULL CHECK (status IN ('closed', 'remainder', 'off', 'incomplete')),
+    data_version bigint NOT NULL,
+    computed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (site_id, medium, parent_point_id, period_kind, period_from)
+);
+ALTER TABLE balance_period ENABLE ROW LEVEL SECURITY;
+CREATE POLICY granted ON balance_period FOR SELECT
+    USING (site_id IN (SELECT site_id FROM granted_site));
+
 -- A production lot (batch, heat): its energy is cut from the registers at its own ends (F22).
 ALTER TABLE output ADD COLUMN lot text NOT NULL DEFAULT '';
 
@@ -106,7 +175,7 @@ ALTER TABLE enpi_record
     ADD COLUMN calendar text NOT NULL DEFAULT 'civil' CHECK (calendar IN ('civil', 'production')),
     ADD COLUMN product_ids integer[] NOT NULL DEFAULT '{}',
     ADD COLUMN base_intensities numeric[] NOT NULL DEFAULT '{}',  -- e0 of each, NULL without a base
-    ADD COLUMN point_ids integer[] NOT NULL DEFAULT '{}',
+    ADD COLUMN point_codes text[] NOT NULL DEFAULT '{}',    -- points, or virtual ones
     ADD COLUMN point_signs smallint[] NOT NULL DEFAULT '{}',
     ADD COLUMN price_year integer NOT NULL DEFAULT 0,
     ADD COLUMN of_enterprise boolean NOT NULL DEFAULT false;
