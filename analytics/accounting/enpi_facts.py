@@ -22,6 +22,7 @@ __all__ = ["BaseAdjustment", "Enpi", "EnpiKind", "Target", "load_enpis"]
 EnpiKind: TypeAlias = Literal["intensity", "index", "mixed", "value_added"]
 _YUAN_UNIT: Final = "10k_yuan"
 _TEN_THOUSAND: Final = 10_000
+_ONE: Final = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,6 @@ def load_enpis(
     site_id: int,
     calendars: Mapping[str, SiteCalendar],
     points: Mapping[str, Sequence[MeteredPoint]],
-    series: Mapping[tuple[int, str], int],
 ) -> list[Enpi]:
     """Load the EnPIs that a site declares now.
 
@@ -144,8 +144,11 @@ def load_enpis(
         By "civil" and "production".
     points
         What counts of each accepted point and virtual one, by its code.
-    series
-        Number of a point's total counter, by point and quantity; for production counters.
+
+    Returns
+    -------
+    list of Enpi
+        In the order in which they were declared first.
     """
     enpis = []
     for (
@@ -164,12 +167,13 @@ def load_enpis(
         own = _own_points(points, codes, signs) if subject == "points" else None
         weights = bases if kind == "index" else [1] * len(product_ids)
         products = [
-            ProductOutput(
+            load_product_output(
+                connection,
+                site_id,
                 product_id,
-                _unit(connection, product_id),
+                stage,
+                line,
                 None if weight is None else Fraction(weight),
-                load_output(connection, product_id, stage, line),
-                _counters(connection, product_id, line, series) if stage == "counted" else (),
             )
             for product_id, weight in zip(product_ids, weights, strict=True)
         ]
@@ -185,6 +189,43 @@ def load_enpis(
             )
         )  # fmt: skip
     return enpis
+
+
+def load_product_output(
+    connection: psycopg.Connection[Any],
+    site_id: int,
+    product_id: int,
+    stage: str,
+    line: str = "",
+    weight: Fraction | None = _ONE,
+) -> ProductOutput:
+    """Load what is known of a product's output at a stage.
+
+    Parameters
+    ----------
+    connection
+        To the platform's database.
+    site_id, product_id
+        The site and what it makes.
+    stage
+        "counted", "qualified", "warehoused" or "shipped".
+    line
+        Only what was made there; everything if empty.
+    weight
+        What one unit counts; None if the product has no base.
+
+    Returns
+    -------
+    ProductOutput
+        With counters of PLCs at the stage "counted".
+    """
+    return ProductOutput(
+        product_id,
+        _unit(connection, product_id),
+        weight,
+        load_output(connection, product_id, stage, line),
+        _counters(connection, site_id, product_id, line) if stage == "counted" else (),
+    )
 
 
 def _own_points(
@@ -212,21 +253,18 @@ def _unit(connection: psycopg.Connection[Any], product_id: int) -> str:
 
 
 def _counters(
-    connection: psycopg.Connection[Any],
-    product_id: int,
-    line: str,
-    series: Mapping[tuple[int, str], int],
+    connection: psycopg.Connection[Any], site_id: int, product_id: int, line: str
 ) -> list[ProductionCounter]:
     return [
         ProductionCounter(series_id, disposition == "good", Fraction(per), since, until, on)
-        for point_id, disposition, per, since, until, on in connection.execute(
-            "SELECT point_id, disposition, per_count, valid_from, valid_to, line"
-            " FROM production_counter WHERE product_id = %s AND superseded_commit_no IS NULL"
-            " AND (%s = '' OR line = %s) ORDER BY point_id, valid_from",
-            (product_id, line, line),
+        for series_id, disposition, per, since, until, on in connection.execute(
+            "SELECT s.series_id, c.disposition, c.per_count, c.valid_from, c.valid_to, c.line"
+            " FROM production_counter c JOIN series s ON s.point_id = c.point_id"
+            " AND s.site_id = %s AND s.channel = 'total' AND s.quantity = ANY(%s)"
+            " WHERE c.product_id = %s AND c.superseded_commit_no IS NULL"
+            " AND (%s = '' OR c.line = %s) ORDER BY s.series_id, c.valid_from",
+            (site_id, ["pieces", "mass", "volume"], product_id, line, line),
         )
-        for quantity in ("pieces", "mass", "volume")
-        if (series_id := series.get((point_id, quantity))) is not None
     ]
 
 

@@ -89,9 +89,6 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
     real = _points(connection, site_id, counters)
     virtual = load_virtual_points(connection, site_id)
     points = real | expand(virtual, real)
-    totals = {
-        (c.point_id, c.amounts_to): c.series_id for c in reversed(counters) if c.channel == "total"
-    }
     return SiteFacts(
         site_id,
         zone,
@@ -101,7 +98,7 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
         points,
         virtual,
         _ledger(connection, site_id),
-        load_enpis(connection, site_id, calendars, points, totals),
+        load_enpis(connection, site_id, calendars, points),
     )
 
 
