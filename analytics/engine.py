@@ -28,7 +28,7 @@ _NEAR: Final = dt.timedelta(days=31)
 # What a group holds in memory at once, here and in the server: some 100 bytes a reading together.
 _GROUP_READINGS: Final = 2_000_000
 # Every point is a lock; the server has room for some thousand.
-_GROUP_POINTS: Final = 128
+_GROUP_POINTS: Final = 64
 
 
 @dataclass(slots=True)
