@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from analytics.engine import mark_dirty, perform, plan_groups, run_once
+from analytics.engine import perform, plan_groups, run_once
 from analytics.intervals.readings import load_readings
 from enpilot.archive import (
     ArchiveMismatchError,
@@ -213,26 +213,37 @@ def test_a_point_that_waits_for_the_archive_does_not_hold_up_its_group(
         'code = "main"', 'code = "late"'
     )
     apply_plant(plain.url, plain.folder, plant)
-    now = [dt.datetime(2026, 3, 1, tzinfo=dt.UTC) + i * QUARTER for i in range(10)]
-    import_counts(plain.url, plain.folder, now, list(range(10)), point="late", side="primary")
+    now = [dt.datetime(2026, 3, 1, tzinfo=dt.UTC) + i * QUARTER for i in range(20)]
+    for some in (range(10), range(10, 20)):
+        plain.compute()
+        import_counts(
+            plain.url,
+            plain.folder,
+            [now[i] for i in some],
+            list(some),
+            point="late",
+            side="primary",
+        )
     main_id, late_id = (
         plain.one(f"SELECT point_id FROM point WHERE code = '{code}'") for code in ("main", "late")
     )
     before = plain.figures()
-    mark_dirty(plain.connection, ["works"], FIRST, now[-1])
+    plain.connection.execute(
+        "INSERT INTO dirty SELECT series_id, %s, %s, 0 FROM series WHERE point_id = %s",
+        (FIRST, LAST, main_id),
+    )
     dirty = f"SELECT count(*) FROM dirty JOIN series USING (series_id) WHERE point_id = {main_id}"
     marks = plain.one(dirty)
     monkeypatch.delenv("ENPILOT_ARCHIVE_DIR")
     [group] = plan_groups(plain.connection, 1)
     assert group.point_ids == (main_id, late_id)
     done = perform(plain.connection, group)
-    assert (done.points, done.intervals) == (1, 9)
+    assert (done.points, done.intervals) == (1, 10)
     assert [point for point, _ in done.waiting] == [main_id]
     assert plain.one(dirty) == marks
-    assert (
-        plain.figures()["interval_advance"][: len(before["interval_advance"])]
-        == (before["interval_advance"])
-    )
+    after = plain.figures()["interval_advance"]
+    assert len(after) == len(before["interval_advance"]) + 10
+    assert [row for row in after if row in before["interval_advance"]] == before["interval_advance"]
 
 
 def test_a_damaged_file_is_found_and_nothing_is_dropped(plain: ArchivedWorks) -> None:
