@@ -211,6 +211,12 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.site', %s))", (site_id,)
         )
+        # Named by the record of what was shown, see migration 0013.
+        connection.execute(
+            "SELECT set_config('enpilot.data_version', %s, true),"
+            " set_config('enpilot.code_version', %s, true)",
+            (str(version), __version__),
+        )
         claimed = connection.execute(
             "DELETE FROM dirty_site WHERE site_id = %s RETURNING from_ts, to_ts", (site_id,)
         ).fetchall()

@@ -38,6 +38,7 @@ _READABLE = (
     "scheme", "scheme_record", "enpi", "enpi_record", "target", "factor", "series",
     "series_epoch", "alert_rule", "alert_rule_record", "alert_state", "visible_intake",
     "visible_refusal", "ingest_speed", "visible_chart_1m", "visible_chart_15m", "retracted_batch",
+    "figure_version",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"
