@@ -14,9 +14,11 @@ import psycopg
 import structlog
 
 from analytics.engine import Pass, mark_dirty, run_once
+from analytics.past import reproduce
 from analytics.preview import preview
 from analytics.settings import AnalyzeSettings
 from analytics.workers import Cluster, Cores, Workers
+from enpilot import __version__
 from enpilot.archive import ArchiveUnavailableError
 from enpilot.database import connect, database_url, run_connected
 from enpilot.errors import ConfigurationError
@@ -119,6 +121,58 @@ def recompute(
 def _refuse_to_wait(done: Pass) -> None:
     for reason in done.waiting.values():
         raise ArchiveUnavailableError(f"figures stay as they were: {reason}")
+
+
+@app.command(name="reproduce")
+def reproduce_figures(
+    *,
+    site: str,
+    version: int,
+    period: str | None = None,
+) -> None:
+    """Compute a site's figures as they were at a data version, and compare with what was stored.
+
+    Nothing is written. Ends with code 1 if a figure differs.
+
+    Parameters
+    ----------
+    site
+        Code of the site.
+    version
+        The data version that a figure or report names.
+    period
+        Only figures inside of a year, month or day: "2026", "2026-03", "2026-03-01".
+    """
+    with progress_bar("reproduce") as tell:
+        done = reproduce(database_url(), site, version, _period(period), tell)
+    if done.version != version:
+        print(f"shown at data version {version} was what had been computed of {done.version}")
+    releases = ", ".join(done.code_versions)
+    print(f"computed by enpilot {releases or '—'}, now again by {__version__}")
+    differing = {(d.kind, d.figure) for d in done.differences}
+    print(f"{done.equal} figures equal, {len(differing)} differ")
+    for d in done.differences:
+        what = f" {d.field}" if d.field else ""
+        print(f"{d.kind} {d.figure}{what}: stored {d.stored}, computed {d.computed}")
+    if differing:
+        raise SystemExit(1)
+
+
+def _period(text: str | None) -> tuple[dt.date, dt.date] | None:
+    if text is None:
+        return None
+    parts = text.split("-")
+    try:
+        first = dt.date.fromisoformat("-".join([*parts, "01", "01"][:3]))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"--period {text!r} is neither a year (2026), a month (2026-03) nor a day (2026-03-01)"
+        ) from error
+    if len(parts) == 3:
+        return first, first + dt.timedelta(days=1)
+    if len(parts) == 1:
+        return first, first.replace(year=first.year + 1)
+    return first, (first + dt.timedelta(days=31)).replace(day=1)
 
 
 @app.command(name="preview")

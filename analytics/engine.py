@@ -33,7 +33,7 @@ _NEAR: Final = dt.timedelta(days=31)
 # What a group holds in memory at once, here and in the server: some 100 bytes a reading together.
 _GROUP_READINGS: Final = 2_000_000
 # Every point is a lock; the server has room for some thousand.
-_GROUP_POINTS: Final = 128
+_GROUP_POINTS: Final = 64
 
 
 @dataclass(slots=True)
@@ -217,6 +217,12 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
     with connection.transaction():
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.site', %s))", (site_id,)
+        )
+        # Named by the record of what was shown, see migration 0013.
+        connection.execute(
+            "SELECT set_config('enpilot.data_version', %s, true),"
+            " set_config('enpilot.code_version', %s, true)",
+            (str(version), __version__),
         )
         claimed = connection.execute(
             "DELETE FROM dirty_site WHERE site_id = %s RETURNING from_ts, to_ts", (site_id,)

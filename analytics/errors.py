@@ -14,6 +14,7 @@
         │   └── MissingFactorError    no factor holds on that day
         ├── NoSuchCorrectionError     nothing to show the effect of
         ├── NoSuchSiteError           a code that names no site
+        ├── PastError                 a data version of which nothing can be computed
         └── TargetError               a target that cannot be judged by anybody
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "MissingFactorError",
     "NoSuchCorrectionError",
     "NoSuchSiteError",
+    "PastError",
     "ReadingOrderError",
     "RecodeError",
     "TargetError",
@@ -51,6 +53,10 @@ class CounterError(AnalyticsError):
 
 class LevelRangeError(CounterError):
     """A register value that is not a number or outside the 1e-6 count grid."""
+
+
+class PastError(AnalyticsError):
+    """A data version that lies ahead or before all figures, or a table without a past."""
 
 
 class ReadingOrderError(CounterError):

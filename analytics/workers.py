@@ -215,10 +215,11 @@ class Cluster:
         """See `Workers`."""
         futures = [self._client.submit(_remote, perform, task, pure=False) for task in tasks]
         try:
-            for future in self._completed(futures):
+            for future in self._completed(futures, loop=self._client.loop):
                 yield future.result()
-        finally:
+        except BaseException:
             self._client.cancel(futures)
+            raise
 
     def __enter__(self) -> Self:
         return self

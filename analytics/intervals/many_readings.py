@@ -18,13 +18,14 @@ import psycopg
 from numpy.typing import NDArray
 
 from analytics.intervals.readings import (
+    ARCHIVE_AWAY,
+    ArchiveAway,
     SeriesReadings,
     load_readings,
     microseconds,
     outside,
     retracted_ranges,
 )
-from enpilot.archive import ArchiveError
 from enpilot.archive.manifest import dropped_spans
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, array_values
 from enpilot.wire import QualityFlag
@@ -57,7 +58,7 @@ class Wanted:
 
 def load_many(
     connection: psycopg.Connection[Any], wanted: Sequence[Wanted]
-) -> list[SeriesReadings | ArchiveError]:
+) -> list[SeriesReadings | ArchiveAway]:
     """Load what `load_readings` gives for each, with as few statements as the spans allow.
 
     Parameters
@@ -69,7 +70,7 @@ def load_many(
 
     Returns
     -------
-    list of SeriesReadings or ArchiveError
+    list of SeriesReadings, or of errors
         In the order given; an error where the archive is needed and cannot be read.
     """
     found: dict[int, SeriesReadings] = {}
@@ -82,13 +83,13 @@ def load_many(
             found |= _load(connection, together, sources, whole=whole)
     # Asked last: what was dropped while the rows were read is then known to be.
     dropped = _dropped(connection, wanted)
-    loaded: list[SeriesReadings | ArchiveError] = []
+    loaded: list[SeriesReadings | ArchiveAway] = []
     for one in wanted:
         here = found.get(one.series_id)
         if here is None or any(a <= one.until and b > one.since for a, b in dropped):
             try:
                 here = load_readings(connection, one.series_id, one.since, one.until)
-            except ArchiveError as error:
+            except ARCHIVE_AWAY as error:
                 loaded.append(error)
                 continue
         loaded.append(here)

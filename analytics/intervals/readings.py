@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from enpilot.archive import overlaps_dropped, rows_with_archive
+from enpilot.archive import (
+    ArchiveMismatchError,
+    ArchiveUnavailableError,
+    overlaps_dropped,
+    rows_with_archive,
+)
 from enpilot.archive.rows import instant, microseconds
 from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
 from enpilot.wire import QualityFlag
 
 __all__ = [
+    "ARCHIVE_AWAY",
+    "ArchiveAway",
     "SeriesReadings",
     "instant",
     "load_readings",
@@ -27,6 +34,10 @@ __all__ = [
     "outside",
     "retracted_ranges",
 ]
+
+# Readings that are needed lie in an archive that cannot be read.
+ArchiveAway: TypeAlias = ArchiveMismatchError | ArchiveUnavailableError
+ARCHIVE_AWAY: Final = (ArchiveMismatchError, ArchiveUnavailableError)
 
 _ROW: Final = row_type(
     ts="timestamptz", whole="int8", real="float8", late="int2", quality="int2", batch="int8"

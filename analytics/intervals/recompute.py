@@ -34,10 +34,16 @@ from analytics.intervals.interval_rows import (
     write_intervals,
 )
 from analytics.intervals.many_readings import Wanted, load_many
-from analytics.intervals.readings import SeriesReadings, instant, microseconds
+from analytics.intervals.readings import (
+    ARCHIVE_AWAY,
+    ArchiveAway,
+    SeriesReadings,
+    instant,
+    microseconds,
+)
 from analytics.intervals.spans import merge_spans
 from analytics.intervals.substitution import Substitution, load_substitutions, substitute
-from enpilot.archive import ArchiveError, reading_after, reading_before, readings_around
+from enpilot.archive import reading_after, reading_before, readings_around
 from enpilot.archive.manifest import dropped_spans
 
 __all__ = ["Recomputed", "Touched", "recompute_point", "recompute_points"]
@@ -79,13 +85,13 @@ class Recomputed:
 
     touched: list[Touched] = field(default_factory=list)
     points: int = 0
-    waiting: dict[int, ArchiveError] = field(default_factory=dict)
+    waiting: dict[int, ArchiveAway] = field(default_factory=dict)
 
 
 class _WaitingError(Exception):
     """Points whose archive cannot be read: the group begins anew without them."""
 
-    def __init__(self, points: dict[int, ArchiveError]) -> None:
+    def __init__(self, points: dict[int, ArchiveAway]) -> None:
         super().__init__(str(points))
         self.points = points
 
@@ -112,7 +118,7 @@ def recompute_point(
 
     Raises
     ------
-    enpilot.archive.ArchiveError
+    enpilot.archive.ArchiveMismatchError, enpilot.archive.ArchiveUnavailableError
         If its readings are in an archive that cannot be read; it is as dirty as before.
     """
     done = recompute_points(connection, [point_id], version)
@@ -262,7 +268,7 @@ def _around(
     dropped = dropped_spans(connection, _FIRST, _LAST)
     if not dropped:
         return found
-    waiting: dict[int, ArchiveError] = {}
+    waiting: dict[int, ArchiveAway] = {}
     complete = []
     for job, (low, high), (before, after) in zip(jobs, ends, found, strict=True):
         series_id = job.series.series_id
@@ -271,7 +277,7 @@ def _around(
                 before = reading_before(connection, series_id, low)
             if any(a < (after or _LAST) and b > high for a, b in dropped):
                 after = reading_after(connection, series_id, high)
-        except ArchiveError as error:
+        except ARCHIVE_AWAY as error:
             waiting[job.series.point_id] = error
         complete.append((before, after))
     if waiting:
@@ -334,7 +340,7 @@ def _read(
     ]
     waiting = {}
     for job, readings in zip(jobs, load_many(connection, wanted), strict=True):
-        if isinstance(readings, ArchiveError):
+        if isinstance(readings, ARCHIVE_AWAY):
             waiting[job.series.point_id] = readings
         else:
             job.readings = readings

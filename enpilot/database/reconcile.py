@@ -41,6 +41,7 @@ _READABLE = (
     "shift", "shift_record", "production_counter", "base_adjustment", "value_added",
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
     "virtual_point_period", "balance_period",
+    "figure_version",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

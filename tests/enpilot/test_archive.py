@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from analytics.engine import run_once
+from analytics.engine import perform, plan_groups, run_once
 from analytics.intervals.readings import load_readings
 from enpilot.archive import (
     ArchiveMismatchError,
@@ -36,6 +36,7 @@ from tests.enpilot.archived_works import (
     FIRST,
     LAST,
     NO_QUIET,
+    PLANT,
     QUARTER,
     ZONE,
     ArchivedWorks,
@@ -44,6 +45,7 @@ from tests.enpilot.archived_works import (
     times,
     with_a_gap,
 )
+from tests.imported import apply_plant, import_counts
 
 
 @pytest.fixture
@@ -201,6 +203,47 @@ def test_without_its_file_a_figure_is_not_computed_from_half_the_data(
     hidden.rename(march)
     assert run_once(works.connection).points == 1
     assert works.figures() == before
+
+
+def test_a_point_that_waits_for_the_archive_does_not_hold_up_its_group(
+    plain: ArchivedWorks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived_and_dropped(plain)
+    plant = PLANT + PLANT[PLANT.index("[[point]]") : PLANT.index("[[installation]]")].replace(
+        'code = "main"', 'code = "late"'
+    )
+    apply_plant(plain.url, plain.folder, plant)
+    now = [dt.datetime(2026, 3, 1, tzinfo=dt.UTC) + i * QUARTER for i in range(20)]
+    for some in (range(10), range(10, 20)):
+        plain.compute()
+        import_counts(
+            plain.url,
+            plain.folder,
+            [now[i] for i in some],
+            list(some),
+            point="late",
+            side="primary",
+        )
+    main_id, late_id = (
+        plain.one(f"SELECT point_id FROM point WHERE code = '{code}'") for code in ("main", "late")
+    )
+    before = plain.figures()
+    plain.connection.execute(
+        "INSERT INTO dirty SELECT series_id, %s, %s, 0 FROM series WHERE point_id = %s",
+        (FIRST, LAST, main_id),
+    )
+    dirty = f"SELECT count(*) FROM dirty JOIN series USING (series_id) WHERE point_id = {main_id}"
+    marks = plain.one(dirty)
+    monkeypatch.delenv("ENPILOT_ARCHIVE_DIR")
+    [group] = plan_groups(plain.connection, 1)
+    assert group.point_ids == (main_id, late_id)
+    done = perform(plain.connection, group)
+    assert (done.points, done.intervals) == (1, 10)
+    assert [point for point, _ in done.waiting] == [main_id]
+    assert plain.one(dirty) == marks
+    after = plain.figures()["interval_advance"]
+    assert len(after) == len(before["interval_advance"]) + 10
+    assert [row for row in after if row in before["interval_advance"]] == before["interval_advance"]
 
 
 def test_a_damaged_file_is_found_and_nothing_is_dropped(plain: ArchivedWorks) -> None:

@@ -30,6 +30,7 @@ GUARDED = {
     "finding": OF_SITE,
     "energy_period": OF_SITE,
     "enpi_period": OF_SITE,
+    "figure_version": OF_SITE,
     "alert_event": OF_SITE,
     "alert_state": OF_RULE,
     "alert_rule_record": OF_RULE,
