@@ -254,7 +254,7 @@ def write_balance_figures(
                 _boundary(facts, medium) if parent_id == _SITE
                 else {codes[parent_id]: facts.metered.get(codes[parent_id], ())}
             )  # fmt: skip
-            above = {c: sum_parts(p, intervals, low, high) for c, p in main.items() if p}
+            above = {c: sum_parts(p, intervals, low, high) for c, p in main.items()}
             under = {c: sum_parts(facts.metered.get(c, ()), intervals, low, high) for c in below}
             if not any(p.anything for p in (*above.values(), *under.values())):
                 continue

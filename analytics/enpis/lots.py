@@ -21,7 +21,7 @@ from analytics.accounting.site_facts import SiteFacts
 from analytics.accounting.withheld import WithheldCode
 from analytics.intervals.counter_facts import PointSeries
 from analytics.intervals.exact_windows import ExactWindows
-from enpilot.archive import ArchiveError
+from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 
 __all__ = ["write_lot_figures"]
 
@@ -60,7 +60,7 @@ def write_lot_figures(
                 _row(facts, enpi, line, lot, entries, windows, version)
                 for line, lot, entries in lots
             ]
-        except ArchiveError:
+        except (ArchiveMismatchError, ArchiveUnavailableError):
             continue
         connection.execute(
             "DELETE FROM lot_energy WHERE enpi_id = %s AND from_ts < %s AND to_ts > %s",

@@ -25,9 +25,9 @@ from analytics.intervals.counter_facts import (
     load_replacements,
 )
 from analytics.intervals.many_readings import Wanted, load_many
-from analytics.intervals.readings import microseconds
+from analytics.intervals.readings import SeriesReadings, microseconds
 from analytics.intervals.sums import WindowSum, load_scales
-from enpilot.archive import ArchiveError, reading_after, reading_before
+from enpilot.archive import reading_after, reading_before
 
 __all__ = ["ExactWindows"]
 
@@ -50,7 +50,7 @@ class _SeriesWindows:
         after = reading_after(connection, series_id, until)
         wanted = Wanted(series_id, (before or since) - _CONTEXT, after or until, None)
         [readings] = load_many(connection, [wanted])
-        if isinstance(readings, ArchiveError):
+        if not isinstance(readings, SeriesReadings):
             raise readings
         window = (microseconds(since), microseconds(until))
         replaced = load_replacements(connection, [self.series]).get(series_id, ())

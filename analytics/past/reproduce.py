@@ -21,7 +21,7 @@ __all__ = ["Difference", "Reproduction", "reproduce"]
 
 # Figures of which every content is kept, and the columns that name one.
 _KEPT: Final = {
-    "enpi_period": ("enpi_id", "period_kind", "period_from", "period_to"),
+    "enpi_period": ("enpi_id", "period_kind", "period_from", "period_to", "shift"),
     "energy_period": ("point_id", "quantity", "channel", "period_kind", "period_from"),
 }
 _Contents = dict[tuple[str, str], dict[str, object]]
@@ -158,11 +158,8 @@ def _computed(connection: psycopg.Connection[Any], site_id: int) -> _Contents:
         for kind in _KEPT
         for (content,) in connection.execute(
             f"SELECT to_jsonb(t) - 'data_version' - 'computed_at' FROM {kind} t"
-            " WHERE site_id = %s AND period_kind = ANY(%s)",
-            (
-                site_id,
-                ["month"] if kind == "energy_period" else ["day", "month", "year_to_date"],
-            ),
+            " WHERE site_id = %s AND (period_kind = 'month' OR %s <> 'energy_period')",
+            (site_id, kind),
         )
     }
 

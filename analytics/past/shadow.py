@@ -30,7 +30,7 @@ _TIMELESS: Final = frozenset({
     "archive_file", "batch_fold", "catalog", "correction", "device", "dropped_span", "enpi",
     "enterprise", "figure_version", "import_run", "ingest_count", "ingest_worker", "point",
     "product", "publisher", "quarantine", "quarantine_count", "role_grant", "scheme", "series",
-    "site", "source_content", "source_value", "stream", "stream_state",
+    "shift", "site", "source_content", "source_value", "stream", "stream_state", "virtual_point",
 })  # fmt: skip
 # Charts are of all readings and stand behind no figure; their views need not be followed.
 _CHARTS: Final = ("chart_", "visible_chart_")

@@ -230,6 +230,12 @@ ALTER TABLE enpi_period
     ADD CHECK (status IN ('on_track', 'slow', 'behind', 'base', 'no_target', 'no_base',
                           'joint', 'withheld'));
 
+DROP TRIGGER enpi_period_kept ON enpi_period;
+CREATE CONSTRAINT TRIGGER enpi_period_kept AFTER INSERT OR UPDATE OR DELETE ON enpi_period
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    EXECUTE FUNCTION
+        keep_figure_version('enpi_id', 'period_kind', 'period_from', 'period_to', 'shift');
+
 -- Sums over the sites of an enterprise; a role must be granted all of them.
 CREATE TABLE enterprise_enpi_period (
     enterprise_id integer NOT NULL REFERENCES enterprise,
