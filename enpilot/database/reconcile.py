@@ -38,6 +38,10 @@ _READABLE = (
     "scheme", "scheme_record", "enpi", "enpi_record", "target", "factor", "series",
     "series_epoch", "alert_rule", "alert_rule_record", "alert_state", "visible_intake",
     "visible_refusal", "ingest_speed", "visible_chart_1m", "visible_chart_15m", "retracted_batch",
+    "relevant_variable", "relevant_variable_record", "relevant_variable_value", "baseline",
+    "baseline_record", "baseline_model", "baseline_period", "programme", "programme_record",
+    "retrofit", "retrofit_record", "non_routine_adjustment", "non_routine_adjustment_record",
+    "saving_period", "saving_result",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

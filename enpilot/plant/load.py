@@ -20,6 +20,7 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
+from enpilot.plant import baselines, savings
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
@@ -87,6 +88,8 @@ def load_plant(file: Path) -> Plant:
         *_record_errors(plant),
         *_parent_errors(plant),
         *_target_errors(plant),
+        *baselines.check_baselines(plant),
+        *savings.check_savings(plant),
     ]
     if errors:
         raise PlantFileError(file, errors)
@@ -132,6 +135,11 @@ def _coded(plant: Plant) -> Iterable[tuple[str, list[str]]]:
     yield "scheme", [s.code for s in plant.scheme]
     yield "enpi", [e.code for e in plant.enpi]
     yield "rule", [r.code for r in plant.rule]
+    yield "variable", [v.code for v in plant.variable]
+    yield "baseline", [b.code for b in plant.baseline]
+    yield "programme", [p.code for p in plant.programme]
+    yield "retrofit", [r.code for r in plant.retrofit]
+    yield "non_routine_adjustment", [a.code for a in plant.non_routine_adjustment]
 
 
 def _duplicate_errors(plant: Plant) -> list[str]:
@@ -165,6 +173,7 @@ def _reference_errors(plant: Plant) -> list[str]:
         references.append((f"$.enpi[{i}].product", e.product, "product"))
     references += [(f"$.target[{i}].enpi", t.enpi, "enpi") for i, t in enumerate(plant.target)]
     references += [(f"$.rule[{i}].point", r.point, "point") for i, r in enumerate(plant.rule)]
+    references += [*baselines.references(plant), *savings.references(plant)]
     return [
         f"no {kind} {code!r} in this file (there is: {', '.join(sorted(known[kind])) or 'none'})"
         f" - at `{path}`"
@@ -413,7 +422,8 @@ def _record_errors(plant: Plant) -> list[str]:
 def _settle_dates(plant: Plant) -> None:
     dated: list[Dated] = [
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
-        *plant.product, *plant.scheme, *plant.enpi, *plant.rule,
+        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.variable,
+        *plant.baseline, *plant.programme, *plant.retrofit, *plant.non_routine_adjustment,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -431,6 +441,11 @@ def _date_errors(plant: Plant) -> list[str]:
         "scheme": [(s.code, s) for s in plant.scheme],
         "enpi": [(e.code, e) for e in plant.enpi],
         "rule": [(r.code, r) for r in plant.rule],
+        "variable": [(v.code, v) for v in plant.variable],
+        "baseline": [(b.code, b) for b in plant.baseline],
+        "programme": [(p.code, p) for p in plant.programme],
+        "retrofit": [(r.code, r) for r in plant.retrofit],
+        "non_routine_adjustment": [(a.code, a) for a in plant.non_routine_adjustment],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
     for kind, items in dated.items():

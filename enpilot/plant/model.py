@@ -14,6 +14,8 @@ from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
 from enpilot.plant.base import Code, Dated, Names, PositiveShare, Rate, Share, Strict
+from enpilot.plant.baselines import Baseline, Variable
+from enpilot.plant.savings import NonRoutineAdjustment, Programme, Retrofit
 
 __all__ = [
     "Agent",
@@ -299,3 +301,8 @@ class Plant(Strict, kw_only=True):
     enpi: list[Enpi] = []
     target: list[Target] = []
     rule: list[AlertRule] = []
+    variable: list[Variable] = []
+    baseline: list[Baseline] = []
+    programme: list[Programme] = []
+    retrofit: list[Retrofit] = []
+    non_routine_adjustment: list[NonRoutineAdjustment] = []

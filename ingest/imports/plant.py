@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,10 +11,12 @@ from typing import Any
 import psycopg
 
 from enpilot.database import draw_commit_no
-from enpilot.plant import Names, Plant
-from enpilot.plant.base import Dated
+from enpilot.plant import Plant
 from ingest.imports.epochs import note_register, split_by_installation
+from ingest.imports.plant_baselines import import_baselines
 from ingest.imports.records import Author, DatedRow, reconcile_records, thing
+from ingest.imports.records import dated as _dated
+from ingest.imports.records import named as _named
 from ingest.meaning import series_of
 
 __all__ = ["PlantChanges", "import_plant"]
@@ -83,6 +84,7 @@ class _PlantImport:
         self._products()
         self._enpis()
         self._rules()
+        self._baselines()
         if self._changes.total:
             self._connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
@@ -288,23 +290,17 @@ class _PlantImport:
             }
             self._records("alert_rule_record", {"alert_rule_id": number}, [_dated(rule, facts)])
 
+    def _baselines(self) -> None:
+        for table, count in import_baselines(
+            self._connection, self._plant, self._site_id,
+            lambda table, code: self._ids[table, code], self._author,
+        ).items():  # fmt: skip
+            self._changes.changes[table] += count
+
     def _thing(self, table: str, code: str, key: dict[str, Any], **fixed: Any) -> int:
         number = thing(self._connection, table, {**key, "code": code}, **fixed)
         self._ids[table, code] = number
         return number
-
-
-def _named(name: Names) -> dict[str, Any]:
-    return {"name_zh": name.zh, "name_en": name.en}
-
-
-def _dated(item: Dated, facts: dict[str, Any]) -> DatedRow:
-    assert item.valid_from is not None  # load_plant settles it
-    return DatedRow(facts, _utc(item.valid_from), item.valid_to and _utc(item.valid_to))
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.astimezone(dt.UTC)
 
 
 def _by(items: Iterable[Any], key: Any) -> Iterable[tuple[Any, list[Any]]]:

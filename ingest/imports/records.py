@@ -10,7 +10,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-__all__ = ["Author", "DatedRow", "reconcile_records", "thing"]
+from enpilot.plant import Names
+from enpilot.plant.base import Dated
+
+__all__ = ["Author", "DatedRow", "dated", "named", "reconcile_records", "thing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,18 @@ class DatedRow:
     facts: Mapping[str, Any]
     valid_from: dt.datetime
     valid_to: dt.datetime | None
+
+
+def dated(item: Dated, facts: Mapping[str, Any]) -> DatedRow:
+    """Return facts with the span of their object in a plant file, as UTC."""
+    assert item.valid_from is not None  # load_plant settles it
+    until = item.valid_to and item.valid_to.astimezone(dt.UTC)
+    return DatedRow(facts, item.valid_from.astimezone(dt.UTC), until)
+
+
+def named(name: Names) -> dict[str, Any]:
+    """Return the columns of a name."""
+    return {"name_zh": name.zh, "name_en": name.en}
 
 
 def thing(
