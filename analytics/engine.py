@@ -10,9 +10,11 @@ import psycopg
 
 from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
+from analytics.baselines.figures import write_baseline_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.intervals.recompute import recompute_point
 from analytics.intervals.spans import merge_spans
+from analytics.savings.figures import write_saving_figures
 from enpilot import __version__
 from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 from enpilot.database import data_version
@@ -119,6 +121,8 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             span = _span(facts, since, until, through)
             rows += write_energy_figures(connection, facts, span, version)
             rows += write_enpi_figures(connection, facts, span, version)
+            rows += write_baseline_figures(connection, facts, span, version)
+            rows += write_saving_figures(connection, facts, span, version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (site_id) DO UPDATE SET"

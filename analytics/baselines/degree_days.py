@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DegreeKind", "daily_means", "degree_days", "monthly_degree_days"]
+__all__ = ["DegreeKind", "daily_means", "degree_days"]
 
 Floats: TypeAlias = NDArray[np.float64]
 DegreeKind: TypeAlias = Literal["heating", "cooling"]
@@ -21,6 +21,9 @@ _HELD_US = 2 * 3_600_000_000  # a thermometer's level is taken to hold two hours
 
 def degree_days(daily_mean: Floats, base: float, kind: DegreeKind) -> float:
     """Add up the degrees of each day beyond a base.
+
+    Where only a month's mean is known it stands for each of its days; the sum is then too low in
+    months whose days lie on both sides of the base.
 
     Parameters
     ----------
@@ -45,34 +48,6 @@ def degree_days(daily_mean: Floats, base: float, kind: DegreeKind) -> float:
         raise ValueError("a day without a temperature has no degree days")
     beyond = base - daily_mean if kind == "heating" else daily_mean - base
     return float(np.maximum(0.0, beyond).sum())
-
-
-def monthly_degree_days(
-    monthly_mean: Floats, days: Floats, base: float, kind: DegreeKind
-) -> Floats:
-    """Estimate degree days from monthly means: days times what the mean lies beyond the base.
-
-    It is too low in months whose days lie on both sides of the base; use daily temperatures where
-    there are any.
-
-    Parameters
-    ----------
-    monthly_mean
-        Mean temperature of each month, shape (months,) [°C or °F].
-    days
-        Days of each month, shape (months,) [d].
-    base
-        Base temperature [the same unit].
-    kind
-        ``heating`` or ``cooling``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Degree days of each month, shape (months,) [K·d or °F·d].
-    """
-    beyond = base - monthly_mean if kind == "heating" else monthly_mean - base
-    return np.asarray(days * np.maximum(0.0, beyond), dtype=np.float64)
 
 
 def daily_means(

@@ -48,6 +48,7 @@ class ClaimCode(enum.StrEnum):
     OUTSIDE_RANGE = "outside_range"
     NOTHING_REPORTED = "nothing_reported"
     PERIODS_MISSING = "periods_missing"
+    WINDOWS_OVERLAP = "windows_overlap"
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,10 +142,13 @@ def _variable_mistakes(v: Variable, known: dict[str, Variable], path: str) -> It
                 f" `temperature`: one of the two - at `{path}`"
             )
         of = known.get(v.temperature or "")
-        if of is not None and of.source not in ("entered", "mean"):
+        if of is not None and (of.source, of.entered_as) not in (
+            ("entered", "mean"),
+            ("mean", "sum"),
+        ):
             yield (
-                f"{v.temperature!r} is no temperature: it is by {of.source!r} - at"
-                f" `{path}.temperature`"
+                f"{v.temperature!r} is no temperature: that is a mean of a thermometer, or entered"
+                f" as one - at `{path}.temperature`"
             )
     elif v.temperature is not None:
         yield f"`temperature` belongs to degree days - at `{path}.temperature`"

@@ -117,6 +117,7 @@ CREATE TABLE baseline_model (
     usability text NOT NULL CHECK (usability IN ('usable', 'weak', 'unusable')),
     reasons text[] NOT NULL,                -- codes: tests that failed, or the fault
     fault text,                             -- there is no model at all, and why
+    fault_sentence text,
     form text,                              -- what it takes, for people
     points integer,
     parameters integer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analytics.baselines.degree_days import daily_means, degree_days, monthly_degree_days
+from analytics.baselines.degree_days import daily_means, degree_days
 
 HOUR = 3_600_000_000
 
@@ -21,9 +21,9 @@ def test_a_day_without_a_temperature_is_not_one_at_the_base() -> None:
         degree_days(np.array([10.0, np.nan]), 18.0, "heating")
 
 
-def test_monthly_means_give_days_times_the_difference() -> None:
-    found = monthly_degree_days(np.array([35.3, 71.3]), np.array([31.0, 30.0]), 65.0, "heating")
-    assert found.tolist() == [pytest.approx(31 * 29.7), 0.0]
+def test_a_months_mean_gives_days_times_the_difference() -> None:
+    assert degree_days(np.full(31, 35.3), 65.0, "heating") == pytest.approx(31 * 29.7)
+    assert degree_days(np.full(30, 71.3), 65.0, "heating") == 0.0
 
 
 def test_a_mean_is_weighted_by_time_and_a_silent_thermometer_is_not_known() -> None:
