@@ -42,12 +42,19 @@ class Segment:
 
 
 def cusum(actual: Floats, expected: Floats) -> Floats:
-    """Return the running sum of actual minus expected energy, shape (n,) [energy unit].
+    """Add up actual minus expected energy.
 
     Parameters
     ----------
     actual, expected
         Of each period, shape (n,) [energy unit].
+
+    Returns
+    -------
+    numpy.ndarray
+        Running sum, shape (n,) [energy unit]; falling where energy is saved.
+
+    Source: ISO 50006:2014, cumulative sum of differences.
     """
     return np.asarray(np.cumsum(actual - expected), dtype=np.float64)
 

@@ -83,7 +83,20 @@ class DeclaredBaseline:
 
 
 def load_baselines(connection: psycopg.Connection[Any], site_id: int) -> list[DeclaredBaseline]:
-    """Load the baselines that hold now for a site, in the order of their numbers."""
+    """Load the baselines that hold now for a site.
+
+    Parameters
+    ----------
+    connection
+        To the database.
+    site_id
+        The site.
+
+    Returns
+    -------
+    list of DeclaredBaseline
+        In the order of their numbers.
+    """
     variables = _variables(connection, site_id)
     found = []
     for row in connection.execute(

@@ -117,6 +117,8 @@ def rest_by_baseline(regression: Regression, x_rest: Floats) -> RestOfYear:
     -------
     RestOfYear
         Its sum.
+
+    Source: Draper and Smith, Applied Regression Analysis (1966): variance of a sum of predictions.
     """
     if len(x_rest) == 0:
         return RestOfYear(RestMethod.NOTHING_LEFT, 0.0, 0.0, 1)

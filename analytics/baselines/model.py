@@ -97,6 +97,11 @@ def fit_model(
     places
         As for `analytics.baselines.regression.fit`.
 
+    Returns
+    -------
+    BaselineModel
+        The form with its regression, and where it bends.
+
     Raises
     ------
     BaselineError

@@ -224,6 +224,11 @@ def t_quantile(confidence: float, degrees_of_freedom: int) -> float:
         In (0, 1).
     degrees_of_freedom
         At least 1.
+
+    Returns
+    -------
+    float
+        t, above 0.
     """
     return float(stdtrit(degrees_of_freedom, 0.5 + confidence / 2))
 

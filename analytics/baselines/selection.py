@@ -97,6 +97,11 @@ def candidate_forms(
         How it may bend.
     most
         Predictors at most, 1 .. 4.
+
+    Returns
+    -------
+    list of ModelForm
+        The smaller ones first, those with a bend at the end.
     """
     forms = [
         ModelForm(chosen)

@@ -61,7 +61,20 @@ class StoredModel:
 
 
 def current_model(connection: psycopg.Connection[Any], baseline_id: int) -> StoredModel | None:
-    """Return the version that counts now; None before the first fit."""
+    """Return the version of a baseline's model that counts now.
+
+    Parameters
+    ----------
+    connection
+        To the database.
+    baseline_id
+        The baseline.
+
+    Returns
+    -------
+    StoredModel or None
+        None before the first fit.
+    """
     found = _current(connection, baseline_id)
     return None if found is None else found[0]
 
@@ -109,6 +122,11 @@ def fit_if_changed(
         Whether the window is over: before that there is no model.
     version
         Data version that the new row names, and from which the old one does not count.
+
+    Returns
+    -------
+    StoredModel
+        The version that counts now; without a model if none can be fitted.
     """
     digest = _digest(baseline, training, whole=whole)
     held = _current(connection, baseline.baseline_id)

@@ -162,7 +162,18 @@ def judge_model(
 
 
 def verdict_of(tests: tuple[ValidityTest, ...]) -> Usability:
-    """Return the worst that a failed test says; usable if none failed."""
+    """Return the worst that a failed test says.
+
+    Parameters
+    ----------
+    tests
+        Of `judge_model`.
+
+    Returns
+    -------
+    Usability
+        Usable if none failed.
+    """
     failed = {test.fails_to for test in tests if not test.passed}
     if Usability.UNUSABLE in failed:
         return Usability.UNUSABLE

@@ -40,7 +40,22 @@ class PeriodEnergy:
 def period_energies(
     connection: psycopg.Connection[Any], baseline: DeclaredBaseline, periods: Sequence[Period]
 ) -> dict[dt.date, PeriodEnergy]:
-    """Return the energy of those periods that are covered well enough, by their first day."""
+    """Return the energy of those periods that are covered well enough.
+
+    Parameters
+    ----------
+    connection
+        To the database, after energy and EnPI figures were written.
+    baseline
+        Whose energy: of its EnPI, or of its points together.
+    periods
+        Whole days or months.
+
+    Returns
+    -------
+    dict
+        By the first day; a period whose coverage is below the limit is not in it (F4).
+    """
     firsts = [p.first for p in periods]
     if baseline.enpi_id is not None:
         rows = connection.execute(
@@ -229,5 +244,18 @@ class _Entries:
 
 
 def complete(values: Mapping[str, float | None], codes: Sequence[str]) -> bool:
-    """Whether every one of some variables is known."""
+    """Tell whether every one of some variables is known.
+
+    Parameters
+    ----------
+    values
+        By code; None or absent where not known.
+    codes
+        Those that are needed.
+
+    Returns
+    -------
+    bool
+        True if none is missing.
+    """
     return all(values.get(code) is not None for code in codes)

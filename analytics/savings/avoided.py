@@ -103,6 +103,11 @@ def effective_points(n: int, autocorrelation: float) -> float:
     autocorrelation
         Lag 1, in (-1, 1); a negative one counts as 0, so that no precision is claimed from it.
 
+    Returns
+    -------
+    float
+        n', above 0 and at most n.
+
     Source: ASHRAE Guideline 14 annex B.
     """
     rho = max(0.0, autocorrelation)

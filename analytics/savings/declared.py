@@ -59,7 +59,20 @@ class DeclaredRetrofit:
 def load_retrofits(
     connection: psycopg.Connection[Any], site_id: int, zone: ZoneInfo
 ) -> list[DeclaredRetrofit]:
-    """Load the retrofits that hold now for a site, in the order of their numbers."""
+    """Load the retrofits that hold now for a site.
+
+    Parameters
+    ----------
+    connection
+        To the database.
+    site_id, zone
+        The site, and where its days begin.
+
+    Returns
+    -------
+    list of DeclaredRetrofit
+        In the order of their numbers, with their adjustments.
+    """
     adjustments: dict[int, list[Adjustment]] = {}
     for retrofit_id, code, amount, since, until in connection.execute(
         "SELECT r.retrofit_id, a.code, r.amount_per_month, r.valid_from, r.valid_to"

@@ -42,6 +42,11 @@ def product_saving(products: Sequence[ProductChange]) -> Fraction:
     products
         Every product of the unit, at least one; outputs at least 0.
 
+    Returns
+    -------
+    Fraction
+        Saved [energy unit]; negative where consumption rose.
+
     Raises
     ------
     SavingError
@@ -66,6 +71,11 @@ def output_value_saving(base: Fraction, report: Fraction, output_value: Fraction
     output_value
         Of the reporting period at those prices [10,000 yuan], at least 0.
 
+    Returns
+    -------
+    Fraction
+        Saved [energy unit]; negative where energy per value rose.
+
     Raises
     ------
     SavingError
@@ -87,6 +97,11 @@ def technical_measure_saving(before: Fraction, after: Fraction, output: Fraction
         Unit consumption before and after the measure [energy unit per output unit].
     output
         Made after it [output unit], at least 0.
+
+    Returns
+    -------
+    Fraction
+        Saved [energy unit]; negative where the measure took more.
 
     Raises
     ------
@@ -117,6 +132,11 @@ def structure_saving(
     base_intensities
         Energy per output value of each product in the base [energy unit per 10,000 yuan].
 
+    Returns
+    -------
+    Fraction
+        Saved [energy unit]; negative where the mix moved to products that take more.
+
     Raises
     ------
     SavingError
@@ -142,6 +162,11 @@ def saving_rate(base: Fraction, report: Fraction) -> Fraction:
     base, report
         Unit consumption [energy unit per output unit]; the base above 0.
 
+    Returns
+    -------
+    Fraction
+        Rate [1]; negative where more is used.
+
     Raises
     ------
     SavingError
@@ -161,6 +186,11 @@ def chained_saving_rate(rates: Sequence[Fraction]) -> Fraction:
     ----------
     rates
         Of each year [1].
+
+    Returns
+    -------
+    Fraction
+        Over all of them [1].
 
     Source: GB/T 13234-2018, cumulative savings from year to year (环比).
     """

@@ -95,6 +95,11 @@ def overlap_groups(overlaps: Mapping[str, Iterable[str]]) -> list[tuple[str, ...
     ----------
     overlaps
         For each code the codes that it overlaps with; either side may say it.
+
+    Returns
+    -------
+    list of tuple
+        Every code in exactly one group.
     """
     near: dict[str, set[str]] = {code: set() for code in overlaps}
     for code, others in overlaps.items():

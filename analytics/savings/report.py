@@ -16,14 +16,17 @@ __all__ = ["counted_savings", "savings_lines"]
 def counted_savings(connection: psycopg.Connection[Any], programme_id: int) -> list[CountedSaving]:
     """Return what counts towards a programme, over all sites: the first 12 months of each project.
 
-    A project without 12 whole months yet is listed with nothing counted.
-
     Parameters
     ----------
     connection
         To the database.
     programme_id
         The programme.
+
+    Returns
+    -------
+    list of CountedSaving
+        A project without 12 whole months yet is in it with nothing counted.
     """
     found = []
     for (

@@ -35,6 +35,8 @@ def tce_per_unit(
 
     Parameters
     ----------
+    connection
+        To the database.
     baseline
         Whose energy; an EnPI in kgce needs no scheme.
     scheme_id
@@ -42,6 +44,11 @@ def tce_per_unit(
     at
         Instant whose factor is taken: the beginning of the reporting window, so that a factor that
         is published later changes no saving.
+
+    Returns
+    -------
+    TcePerUnit
+        Exact, with whether its source was verified.
 
     Raises
     ------
