@@ -10,11 +10,11 @@ import psycopg
 
 from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
-from analytics.baselines.figures import write_baseline_figures
+from analytics.baselines.figures import forget_baseline_figures, write_baseline_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.intervals.recompute import recompute_point
 from analytics.intervals.spans import merge_spans
-from analytics.savings.figures import write_saving_figures
+from analytics.savings.figures import forget_saving_figures, write_saving_figures
 from enpilot import __version__
 from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 from enpilot.database import data_version
@@ -114,6 +114,8 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
         through = _data_through(connection, site_id)
         if through is None:
             forget_figures(connection, site_id)
+            forget_baseline_figures(connection, site_id, version)
+            forget_saving_figures(connection, site_id)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],

@@ -22,7 +22,7 @@ from analytics.baselines.declared import DeclaredBaseline, load_baselines
 from analytics.baselines.stored import StoredModel, TrainingPeriod, fit_if_changed
 from analytics.baselines.values import PeriodEnergy, VariableReader, complete, period_energies
 
-__all__ = ["PeriodCode", "TouchedDays", "write_baseline_figures"]
+__all__ = ["PeriodCode", "TouchedDays", "forget_baseline_figures", "write_baseline_figures"]
 
 
 class PeriodCode:
@@ -107,6 +107,28 @@ def write_baseline_figures(
     return sum(
         _write(connection, facts, baseline, span, version)
         for baseline in load_baselines(connection, facts.site_id)
+    )
+
+
+def forget_baseline_figures(
+    connection: psycopg.Connection[Any], site_id: int, version: int
+) -> None:
+    """Take back the figures of a site that has no data any more; its models stay as history.
+
+    Parameters
+    ----------
+    connection
+        Inside the site's transaction.
+    site_id
+        The site.
+    version
+        Data version from which its models do not count.
+    """
+    connection.execute("DELETE FROM baseline_period WHERE site_id = %s", (site_id,))
+    connection.execute(
+        "UPDATE baseline_model SET superseded_version = %s WHERE site_id = %s"
+        " AND superseded_version IS NULL",
+        (version, site_id),
     )
 
 

@@ -156,7 +156,7 @@ def fit_if_changed(
     row = {
         "site_id": site_id,
         "baseline_id": baseline.baseline_id,
-        "version": 1 if held is None else held[0].version + 1,
+        "version": _last_version(connection, baseline.baseline_id) + 1,
         "training_sha256": digest,
         "training_from": baseline.training_from,
         "training_to": baseline.training_to,
@@ -178,6 +178,15 @@ def fit_if_changed(
     found = current_model(connection, baseline.baseline_id)
     assert found is not None  # inserted above
     return found
+
+
+def _last_version(connection: psycopg.Connection[Any], baseline_id: int) -> int:
+    row = connection.execute(
+        "SELECT coalesce(max(version), 0) FROM baseline_model WHERE baseline_id = %s",
+        (baseline_id,),
+    ).fetchone()
+    assert row is not None  # an aggregate has a row
+    return int(row[0])
 
 
 def _fit(

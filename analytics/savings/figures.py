@@ -33,7 +33,7 @@ from analytics.savings.programme import (
 )
 from analytics.savings.standard_coal import TcePerUnit, tce_per_unit
 
-__all__ = ["SPANS", "write_saving_figures"]
+__all__ = ["SPANS", "forget_saving_figures", "write_saving_figures"]
 
 SPANS: Final = ("reporting", "first_12_months", "persisting")
 _FACTOR_MISSING: Final = "factor_missing"
@@ -155,6 +155,20 @@ def write_saving_figures(
         results += _results(connection, facts, retrofit, baseline, reported)
     _count(results, known, connection, facts)
     return rows + _write_results(connection, facts, results, version)
+
+
+def forget_saving_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
+    """Delete the savings of a site that has no data any more.
+
+    Parameters
+    ----------
+    connection
+        Inside the site's transaction.
+    site_id
+        The site.
+    """
+    for table in ("saving_period", "saving_result"):
+        connection.execute(f"DELETE FROM {table} WHERE site_id = %s", (site_id,))
 
 
 def _window(first: dt.date, after: dt.date) -> tuple[int, int]:

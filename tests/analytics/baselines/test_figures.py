@@ -233,3 +233,15 @@ def test_degree_days_of_entered_temperatures_are_the_textbooks(
     )[0][0]
     # February 2024 had 29 days in the calendar and in the book.
     assert [round(c["value"], 4) for c in coefficients] == [4.7842, 4.5883, 0.0032]
+
+
+def test_what_was_retracted_leaves_no_expectation_behind(factory: str) -> None:
+    with connect(factory, "test", autocommit=True) as connection:
+        for (stream,) in connection.execute(
+            "SELECT s.stream FROM stream s JOIN import_run r USING (stream_no)"
+        ).fetchall():
+            retract(connection, stream, "tester", "all wrong")
+    compute(factory)
+    assert rows(factory, "SELECT count(*) FROM baseline_period") == [(0,)]
+    assert rows(factory, MODEL, "steam") == []
+    assert rows(factory, "SELECT count(*) FROM baseline_model") == [(2,)]
