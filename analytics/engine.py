@@ -15,12 +15,14 @@ from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.tariff_registers import check_tariff_registers
+from analytics.baselines.figures import forget_baseline_figures, write_baseline_figures
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.enpis.lots import write_lot_figures
 from analytics.errors import NoSuchSiteError
 from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
+from analytics.savings.figures import forget_saving_figures, write_saving_figures
 from analytics.workers import Done, Here, PointGroup, SiteFigures, Task, Workers
 from enpilot import __version__
 from enpilot.database import data_version
@@ -233,6 +235,8 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
         through = _data_through(connection, site_id)
         if through is None:
             forget_figures(connection, site_id)
+            forget_baseline_figures(connection, site_id, version)
+            forget_saving_figures(connection, site_id)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],
@@ -243,6 +247,8 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += _write_balances(connection, facts, span, version)
             check_tariff_registers(connection, facts, span.since, span.complete_until, version)
             rows += write_lot_figures(connection, facts, since, until, version)
+            rows += write_baseline_figures(connection, facts, span, version)
+            rows += write_saving_figures(connection, facts, span, version)
         rows += write_enterprise_figures(connection, facts, version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"

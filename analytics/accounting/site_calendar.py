@@ -20,9 +20,12 @@ __all__ = [
     "PeriodKind",
     "Shift",
     "SiteCalendar",
+    "days_of",
     "local_date",
     "midnight",
     "month_after",
+    "month_start",
+    "months_of",
     "years_later",
 ]
 
@@ -126,23 +129,20 @@ class SiteCalendar:
 
     def month_start(self, day: dt.date) -> dt.date:
         """Return the first day of a day's reporting month."""
-        if day.day >= self.month_day:
-            return day.replace(day=self.month_day)
-        return (day.replace(day=1) - _DAY).replace(day=self.month_day)
+        return month_start(day, self.month_day)
 
     def year_start(self, day: dt.date) -> dt.date:
         """Return the first day of the year of reporting months that a day lies in."""
-        last = month_after(self.month_start(day)) - _DAY
+        last = month_after(day, self.month_day) - _DAY
         return self.month_start(dt.date(last.year, 1, 1))
 
     def month_number(self, first: dt.date) -> int:
         """Return 1 .. 12, the month in which the reporting month from ``first`` on ends."""
-        return (month_after(first) - _DAY).month
+        return (month_after(first, self.month_day) - _DAY).month
 
     def days(self, since: dt.date, until: dt.date) -> Iterator[Period]:
-        """Yield the days in [since, until)."""
-        for n in range((until - since).days):
-            yield Period(since + n * _DAY, since + (n + 1) * _DAY, "day")
+        """Return the days in [since, until)."""
+        return days_of(since, until)
 
     def shifts_of(self, since: dt.date, until: dt.date) -> Iterator[Period]:
         """Yield the shifts of the production days in [since, until)."""
@@ -160,11 +160,8 @@ class SiteCalendar:
             first += 7 * _DAY
 
     def months(self, since: dt.date, until: dt.date) -> Iterator[Period]:
-        """Yield the whole reporting months that have a day in [since, until)."""
-        first = self.month_start(since)
-        while first < until:
-            yield Period(first, month_after(first), "month")
-            first = month_after(first)
+        """Return the whole reporting months that have a day in [since, until)."""
+        return months_of(since, until, self.month_day)
 
     def quarters(self, since: dt.date, until: dt.date) -> Iterator[Period]:
         """Yield the whole quarters that have a day in [since, until)."""
@@ -172,7 +169,9 @@ class SiteCalendar:
         while self.month_number(first) % 3 != 1:
             first = self.month_start(first - _DAY)
         while first < until:
-            after = month_after(month_after(month_after(first)))
+            after = first
+            for _ in range(3):
+                after = month_after(after, self.month_day)
             yield Period(first, after, "quarter")
             first = after
 
@@ -201,9 +200,31 @@ def local_date(at: dt.datetime, zone: ZoneInfo) -> dt.date:
     return at.astimezone(zone).date()
 
 
-def month_after(first: dt.date) -> dt.date:
-    """Return the same day of the next month; ``first`` is one of the first 28 days."""
-    return (first.replace(day=1) + dt.timedelta(days=32)).replace(day=first.day)
+def month_start(day: dt.date, month_day: int = 1) -> dt.date:
+    """Return the first day of a day's month; of a reporting month if it begins on another day."""
+    if day.day >= month_day:
+        return day.replace(day=month_day)
+    return (day.replace(day=1) - _DAY).replace(day=month_day)
+
+
+def month_after(day: dt.date, month_day: int = 1) -> dt.date:
+    """Return the first day of the month after a day's."""
+    return (month_start(day, month_day).replace(day=1) + 32 * _DAY).replace(day=month_day)
+
+
+def days_of(since: dt.date, until: dt.date) -> Iterator[Period]:
+    """Yield the days in [since, until)."""
+    for n in range((until - since).days):
+        yield Period(since + n * _DAY, since + (n + 1) * _DAY, "day")
+
+
+def months_of(since: dt.date, until: dt.date, month_day: int = 1) -> Iterator[Period]:
+    """Yield the whole months that have a day in [since, until)."""
+    first = month_start(since, month_day)
+    while first < until:
+        after = month_after(first, month_day)
+        yield Period(first, after, "month")
+        first = after
 
 
 def years_later(day: dt.date, years: int) -> dt.date:

@@ -42,6 +42,10 @@ _READABLE = (
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
     "virtual_point_period", "balance_period",
     "figure_version",
+    "relevant_variable", "relevant_variable_record", "relevant_variable_value", "baseline",
+    "baseline_record", "baseline_model", "baseline_period", "programme", "programme_record",
+    "retrofit", "retrofit_record", "non_routine_adjustment", "non_routine_adjustment_record",
+    "saving_period", "saving_result",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

@@ -20,6 +20,7 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
+from enpilot.plant import baselines, savings
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
 from enpilot.plant.production import check_production
@@ -89,6 +90,8 @@ def load_plant(file: Path) -> Plant:
         *_parent_errors(plant),
         *_target_errors(plant),
         *check_production(plant),
+        *baselines.check_baselines(plant),
+        *savings.check_savings(plant),
     ]
     if errors:
         raise PlantFileError(file, errors)
@@ -135,6 +138,11 @@ def _coded(plant: Plant) -> Iterable[tuple[str, list[str]]]:
     yield "enpi", [e.code for e in plant.enpi]
     yield "base_adjustment", [a.code for a in plant.base_adjustment]
     yield "rule", [r.code for r in plant.rule]
+    yield "variable", [v.code for v in plant.variable]
+    yield "baseline", [b.code for b in plant.baseline]
+    yield "programme", [p.code for p in plant.programme]
+    yield "retrofit", [r.code for r in plant.retrofit]
+    yield "non_routine_adjustment", [a.code for a in plant.non_routine_adjustment]
 
 
 def _duplicate_errors(plant: Plant) -> list[str]:
@@ -168,6 +176,7 @@ def _reference_errors(plant: Plant) -> list[str]:
         references.append((f"$.enpi[{i}].product", e.product, "product"))
     references += [(f"$.target[{i}].enpi", t.enpi, "enpi") for i, t in enumerate(plant.target)]
     references += [(f"$.rule[{i}].point", r.point, "point") for i, r in enumerate(plant.rule)]
+    references += [*baselines.references(plant), *savings.references(plant)]
     return [
         f"no {kind} {code!r} in this file (there is: {', '.join(sorted(known[kind])) or 'none'})"
         f" - at `{path}`"
@@ -419,6 +428,8 @@ def _settle_dates(plant: Plant) -> None:
         *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
         *plant.virtual_point,
+        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.variable,
+        *plant.baseline, *plant.programme, *plant.retrofit, *plant.non_routine_adjustment,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -441,6 +452,11 @@ def _date_errors(plant: Plant) -> list[str]:
         "production_counter": [(c.point, c) for c in plant.production_counter],
         "virtual_point": [(v.code, v) for v in plant.virtual_point],
         "integrated": [(f"{x.point} {x.quantity} {x.channel}", x) for x in plant.integrated],
+        "variable": [(v.code, v) for v in plant.variable],
+        "baseline": [(b.code, b) for b in plant.baseline],
+        "programme": [(p.code, p) for p in plant.programme],
+        "retrofit": [(r.code, r) for r in plant.retrofit],
+        "non_routine_adjustment": [(a.code, a) for a in plant.non_routine_adjustment],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
     for kind, items in dated.items():

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
 from enpilot.plant.base import Code, Dated, Names, PositiveShare, Strict
+from enpilot.plant.baselines import Baseline, Variable
 from enpilot.plant.production import (
     BaseAdjustment,
     Enpi,
@@ -23,6 +24,7 @@ from enpilot.plant.production import (
     Target,
     VirtualPoint,
 )
+from enpilot.plant.savings import NonRoutineAdjustment, Programme, Retrofit
 
 __all__ = [
     "Agent",
@@ -283,3 +285,8 @@ class Plant(Strict, kw_only=True):
     integrated: list[Integrated] = []
     virtual_point: list[VirtualPoint] = []
     rule: list[AlertRule] = []
+    variable: list[Variable] = []
+    baseline: list[Baseline] = []
+    programme: list[Programme] = []
+    retrofit: list[Retrofit] = []
+    non_routine_adjustment: list[NonRoutineAdjustment] = []

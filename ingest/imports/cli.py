@@ -1,4 +1,4 @@
-"""``enpilot import``: plant, readings, output, energy, manual, list, retract."""
+"""``enpilot import``: plant, readings, output, energy, variables, manual, list, retract."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ingest.imports.report import report_lines
 from ingest.imports.result import ImportResult
 from ingest.imports.retract import retract as retract_import
 from ingest.imports.run_list import list_imports
+from ingest.imports.variables import import_variables
 
 __all__ = ["app"]
 
@@ -76,6 +77,18 @@ def energy(
     """Import an energy ledger with stock: fuels, steam and heat that no register counts."""
     with connect(database_url(), "import energy", autocommit=True) as connection:
         result = import_energy(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
+        )
+    _report(file, result)
+
+
+@app.command
+def variables(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import values of relevant variables: operating days, outdoor temperature (CSV, Excel)."""
+    with connect(database_url(), "import variables", autocommit=True) as connection:
+        result = import_variables(
             connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
         )
     _report(file, result)

@@ -14,6 +14,7 @@ __all__ = [
     "ENERGY",
     "MANUAL",
     "OUTPUT",
+    "VARIABLES",
     "Entry",
     "EntryKind",
     "Planned",
@@ -26,8 +27,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EntryKind:
-    """A table of entries: its number, what identifies an entry, and what it says."""
+    """A table of entries: its number, what identifies an entry, and what it says.
 
+    ``name`` is what an import of it is called.
+    """
+
+    name: str
     table: str
     number: str
     key: tuple[str, ...]
@@ -42,23 +47,33 @@ class EntryKind:
 
 OUTPUT: Final = EntryKind(
     "output",
+    "output",
     "output_id",
     ("product_id", "line", "stage", "disposition", "from_ts", "to_ts"),
     ("quantity",),
     ("booked_at", "lot"),
 )
 ENERGY: Final = EntryKind(
+    "energy",
     "energy_ledger",
     "entry_id",
     ("medium", "kind", "document", "from_ts", "to_ts"),
     ("quantity", "unit", "calorific_value_kj_per_kg", "moisture_share"),
 )
 MANUAL: Final = EntryKind(
+    "manual",
     "manual_reading",
     "manual_reading_id",
     ("series_id", "ts"),
     ("level", "unit", "resolution", "plus_minus_s", "person", "photo_name", "photo_sha256", "note"),
     ("role",),
+)
+VARIABLES: Final = EntryKind(
+    "variables",
+    "relevant_variable_value",
+    "value_id",
+    ("relevant_variable_id", "from_ts", "to_ts"),
+    ("value",),
 )
 _PROVENANCE: Final = ("source", "synthetic")
 

@@ -13,6 +13,7 @@ import psycopg
 from enpilot.database import draw_commit_no
 from enpilot.plant import Plant
 from ingest.imports.epochs import note_register, split_by_installation
+from ingest.imports.plant_baselines import import_baselines
 from ingest.imports.plant_production import import_production
 from ingest.imports.records import Author, DatedRow, dated_row, names_of, reconcile_records, thing
 from ingest.meaning import series_of
@@ -84,6 +85,7 @@ class _PlantImport:
             import_production(self._connection, self._plant, self._site_id, self._ids, self._author)
         )
         self._rules()
+        self._baselines()
         if self._changes.total:
             self._connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
@@ -249,6 +251,13 @@ class _PlantImport:
                 "severity": rule.severity,
             }
             self._records("alert_rule_record", {"alert_rule_id": number}, [dated_row(rule, facts)])
+
+    def _baselines(self) -> None:
+        for table, count in import_baselines(
+            self._connection, self._plant, self._site_id,
+            lambda table, code: self._ids[table, code], self._author,
+        ).items():  # fmt: skip
+            self._changes.changes[table] += count
 
     def _thing(self, table: str, code: str, key: dict[str, Any], **fixed: Any) -> int:
         number = thing(self._connection, table, {**key, "code": code}, **fixed)

@@ -43,13 +43,25 @@ GUARDED = {
     "lot_energy": OF_SITE,
     "virtual_point_period": OF_SITE,
     "balance_period": OF_SITE,
-}
+    "relevant_variable_value": OF_SITE,
+    "baseline_record": "baseline_id IN (SELECT baseline_id FROM baseline WHERE site_id = {site})",
+    "baseline_model": OF_SITE,
+    "baseline_period": OF_SITE,
+    "retrofit_record": "retrofit_id IN (SELECT retrofit_id FROM retrofit WHERE site_id = {site})",
+    "non_routine_adjustment_record":
+        "non_routine_adjustment_id IN (SELECT non_routine_adjustment_id"
+        " FROM non_routine_adjustment WHERE site_id = {site})",
+    "saving_period": OF_SITE,
+    "saving_result": OF_SITE,
+}  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
     "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
     "production_counter", "scheme_record", "series", "series_epoch", "shift", "shift_record",
     "site", "site_record", "virtual_point", "virtual_point_record",
+    "relevant_variable", "relevant_variable_record", "baseline", "programme", "programme_record",
+    "retrofit", "non_routine_adjustment",
 }  # fmt: skip
 
 SAID = "valid_from, author, reason, commit_no"
@@ -130,6 +142,49 @@ INSERT INTO alert_state SELECT alert_rule_id, 'firing', {AT}, 7, {AT}
 INSERT INTO alert_event (site_id, alert_rule_id, at_ts, from_state, to_state, threshold)
     SELECT site_id, alert_rule_id, {AT}, 'ok', 'firing', 7
     FROM here JOIN alert_rule USING (site_id);
+INSERT INTO relevant_variable (site_id, code, unit) SELECT site_id, 'days', 'd' FROM here;
+INSERT INTO relevant_variable_value (site_id, relevant_variable_id, value, from_ts, to_ts, source,
+                                     synthetic, batch, author, reason, commit_no)
+    SELECT site_id, relevant_variable_id, 7, {DAY}, 'test', true, 1, 'tester', 'test', 1
+    FROM here JOIN relevant_variable USING (site_id);
+INSERT INTO baseline (site_id, code) SELECT site_id, 'year' FROM here;
+INSERT INTO baseline_record (baseline_id, name_zh, name_en, enpi_id, channel, period_kind,
+                             training_from, training_to, variable_ids, choose, most, block,
+                             whole_site, {SAID})
+    SELECT baseline_id, '基准', 'Baseline', enpi_id, 'total', 'month', '2025-01-01', '2026-01-01',
+           ARRAY[1], false, 1, 1, false, {SAID_VALUES}
+    FROM here JOIN baseline USING (site_id) JOIN enpi USING (site_id);
+INSERT INTO baseline_model (site_id, baseline_id, version, training_sha256, training_from,
+                            training_to, period_kind, energy_unit, usability, reasons, fault,
+                            missing, outliers, synthetic, data_version)
+    SELECT site_id, baseline_id, 1, sha256('x'), '2025-01-01', '2026-01-01', 'month', 'kgce',
+           'unusable', '{{{{}}}}', 'too_few_points', '{{{{}}}}', '{{{{}}}}', true, 1
+    FROM here JOIN baseline USING (site_id);
+INSERT INTO baseline_period (site_id, baseline_id, model_id, period_kind, period_from, period_to,
+                             training, energy_unit, shift, variables, outside_range, synthetic,
+                             withheld_code, data_version)
+    SELECT site_id, baseline_id, model_id, 'month', '2026-03-01', '2026-04-01', false, 'kgce',
+           false, '{{{{}}}}', '{{{{}}}}', true, 'no_model', 1
+    FROM here JOIN baseline_model USING (site_id);
+INSERT INTO retrofit (site_id, code) SELECT site_id, 'heat' FROM here;
+INSERT INTO retrofit_record (retrofit_id, name_zh, name_en, kind, ipmvp_option, baseline_id,
+                             implementation_from, implementation_to, reporting_from, {SAID})
+    SELECT retrofit_id, '热', 'Heat', 'efficiency', 'C', baseline_id, '2026-01-01', '2026-02-01',
+           '2026-02-01', {SAID_VALUES}
+    FROM here JOIN retrofit USING (site_id) JOIN baseline USING (site_id);
+INSERT INTO non_routine_adjustment (site_id, code) SELECT site_id, 'shift' FROM here;
+INSERT INTO non_routine_adjustment_record (non_routine_adjustment_id, retrofit_id,
+                                           amount_per_month, why, evidence, {SAID})
+    SELECT non_routine_adjustment_id, retrofit_id, 7, 'w', 'e', {SAID_VALUES}
+    FROM here JOIN non_routine_adjustment USING (site_id) JOIN retrofit USING (site_id);
+INSERT INTO saving_period (site_id, retrofit_id, period_kind, period_from, period_to, energy_unit,
+                           adjustment, withheld_code, data_version)
+    SELECT site_id, retrofit_id, 'month', '2026-03-01', '2026-04-01', 'kgce', 0, 'no_model', 1
+    FROM here JOIN retrofit USING (site_id);
+INSERT INTO saving_result (site_id, retrofit_id, span, kind, claim, provisional, synthetic,
+                           withheld_code, data_version)
+    SELECT site_id, retrofit_id, 'reporting', 'efficiency', 'model_unusable', true, true,
+           'no_model', 1 FROM here JOIN retrofit USING (site_id);
 INSERT INTO agent (agent_id, site_id) SELECT '{{code}}-gw', site_id FROM here;
 INSERT INTO publisher (name, site_id, kind, simulated, cycle_s)
     SELECT '{{code}}-scada', site_id, 'mqtt', false, 60 FROM here;
