@@ -38,6 +38,8 @@ _READABLE = (
     "scheme", "scheme_record", "enpi", "enpi_record", "target", "factor", "series",
     "series_epoch", "alert_rule", "alert_rule_record", "alert_state", "visible_intake",
     "visible_refusal", "ingest_speed", "visible_chart_1m", "visible_chart_15m", "retracted_batch",
+    "calendar_day", "tariff", "tariff_record", "account", "account_record", "medium_price",
+    "demand_day", "cost_period", "invoice", "invoice_line",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

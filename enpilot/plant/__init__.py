@@ -19,15 +19,19 @@ from enpilot.plant.model import (
     Site,
     Target,
 )
+from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
 
 __all__ = [
+    "Account",
     "Agent",
     "AlertRule",
+    "CalendarDay",
     "Device",
     "Enpi",
     "Enterprise",
     "Installation",
     "Line",
+    "MediumPrice",
     "Names",
     "Ownership",
     "Plant",
@@ -38,5 +42,6 @@ __all__ = [
     "Scheme",
     "Site",
     "Target",
+    "Tariff",
     "load_plant",
 ]

@@ -22,6 +22,7 @@ from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
+from enpilot.plant.tariffs import check_tariffs
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
 __all__ = ["PlantFileError", "load_plant"]
@@ -91,7 +92,7 @@ def load_plant(file: Path) -> Plant:
     if errors:
         raise PlantFileError(file, errors)
     _settle_dates(plant)
-    errors = _date_errors(plant)
+    errors = [*_date_errors(plant), *check_tariffs(plant)]
     if errors:
         raise PlantFileError(file, errors)
     return plant
@@ -413,7 +414,8 @@ def _record_errors(plant: Plant) -> list[str]:
 def _settle_dates(plant: Plant) -> None:
     dated: list[Dated] = [
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
-        *plant.product, *plant.scheme, *plant.enpi, *plant.rule,
+        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.tariff, *plant.account,
+        *plant.medium_price,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -431,6 +433,9 @@ def _date_errors(plant: Plant) -> list[str]:
         "scheme": [(s.code, s) for s in plant.scheme],
         "enpi": [(e.code, e) for e in plant.enpi],
         "rule": [(r.code, r) for r in plant.rule],
+        "tariff": [(t.code, t) for t in plant.tariff],
+        "account": [(a.code, a) for a in plant.account],
+        "medium_price": [(p.medium, p) for p in plant.medium_price],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
     for kind, items in dated.items():

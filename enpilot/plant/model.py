@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
 from enpilot.plant.base import Code, Dated, Names, PositiveShare, Rate, Share, Strict
+from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
 
 __all__ = [
     "Agent",
@@ -299,3 +300,7 @@ class Plant(Strict, kw_only=True):
     enpi: list[Enpi] = []
     target: list[Target] = []
     rule: list[AlertRule] = []
+    calendar_day: list[CalendarDay] = []
+    tariff: list[Tariff] = []
+    account: list[Account] = []
+    medium_price: list[MediumPrice] = []

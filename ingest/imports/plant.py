@@ -15,6 +15,7 @@ from enpilot.database import draw_commit_no
 from enpilot.plant import Names, Plant
 from enpilot.plant.base import Dated
 from ingest.imports.epochs import note_register, split_by_installation
+from ingest.imports.plant_tariffs import import_tariffs
 from ingest.imports.records import Author, DatedRow, reconcile_records, thing
 from ingest.meaning import series_of
 
@@ -83,6 +84,7 @@ class _PlantImport:
         self._products()
         self._enpis()
         self._rules()
+        self._tariffs()
         if self._changes.total:
             self._connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
@@ -287,6 +289,13 @@ class _PlantImport:
                 "severity": rule.severity,
             }
             self._records("alert_rule_record", {"alert_rule_id": number}, [_dated(rule, facts)])
+
+    def _tariffs(self) -> None:
+        points = {p.code: self._ids["point", p.code] for p in self._plant.point}
+        for table, count in import_tariffs(
+            self._connection, self._plant, self._site_id, points, self._author
+        ).items():
+            self._changes.changes[table] += count
 
     def _thing(self, table: str, code: str, key: dict[str, Any], **fixed: Any) -> int:
         number = thing(self._connection, table, {**key, "code": code}, **fixed)
