@@ -8,6 +8,8 @@
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
         │   ├── ReadingOrderError     read instants that do not strictly increase
         │   └── RecodeError           a type that takes other registers than were read
+        ├── CostError                 a price, demand or bill that cannot be computed
+        │   └── NoTariffError         no tariff of the account holds on that day
         ├── FactorError               standard coal cannot be computed
         │   ├── FactorUnitError       the factor is per another unit
         │   └── MissingFactorError    no factor holds on that day
@@ -21,12 +23,14 @@ from enpilot.errors import PermanentError
 
 __all__ = [
     "AnalyticsError",
+    "CostError",
     "CounterError",
     "FactorError",
     "FactorUnitError",
     "LevelRangeError",
     "MissingFactorError",
     "NoSuchCorrectionError",
+    "NoTariffError",
     "ReadingOrderError",
     "RecodeError",
     "TargetError",
@@ -51,6 +55,14 @@ class ReadingOrderError(CounterError):
 
 class RecodeError(CounterError):
     """Registers of one width cannot be taken for a number of another."""
+
+
+class CostError(AnalyticsError):
+    """A price, a demand or a bill that cannot be computed as asked."""
+
+
+class NoTariffError(CostError):
+    """No tariff of the account holds on some day of the period."""
 
 
 class FactorError(AnalyticsError):

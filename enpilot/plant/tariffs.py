@@ -246,9 +246,7 @@ def _regime_date_mistakes(tariff: Tariff, path: str) -> Iterator[str]:
             f"{tariff.valid_from.date()}: name the regime of that time in a tariff of its own - "
             f"at `{path}.from`"
         )
-    if regime.to is not None and (
-        tariff.valid_to is None or tariff.valid_to.date() > regime.to
-    ):
+    if regime.to is not None and (tariff.valid_to is None or tariff.valid_to.date() > regime.to):
         yield (
             f"regime {regime.code!r} ends on {regime.to}: end the tariff with `to` and go on "
             f"with the regime that follows - at `{path}.to`"

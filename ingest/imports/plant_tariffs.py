@@ -100,9 +100,7 @@ def _calendar_days(
         DatedRow(
             {"day": d.date, "kind": d.kind, "name_zh": d.name.zh, "name_en": d.name.en},
             dt.datetime.combine(d.date, dt.time(), zone).astimezone(dt.UTC),
-            dt.datetime.combine(
-                d.date + dt.timedelta(days=1), dt.time(), zone
-            ).astimezone(dt.UTC),
+            dt.datetime.combine(d.date + dt.timedelta(days=1), dt.time(), zone).astimezone(dt.UTC),
         )
         for d in plant.calendar_day
     ]

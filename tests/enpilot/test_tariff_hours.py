@@ -49,7 +49,9 @@ def test_the_hours_of_2024_are_those_of_the_notice() -> None:
 
 
 @given(st.data())
-def test_hours_that_pass_the_check_cover_the_day_and_others_are_refused(data: st.DataObject) -> None:
+def test_hours_that_pass_the_check_cover_the_day_and_others_are_refused(
+    data: st.DataObject,
+) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, 1439), min_size=1, max_size=8)))
     edges = [*cuts, cuts[0] + 1440]  # the last band runs over midnight
     spans = list(itertools.pairwise(edges))
