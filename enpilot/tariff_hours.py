@@ -132,24 +132,21 @@ def hours_mistakes(
     """
     said: set[str] = set()
     for month, classes in itertools.product(_ALL_MONTHS, _kinds_of_days()):
-        for mistake in (
-            *_overlaps(hours, "hours", month, classes, path),
-            *_overlaps(special_hours, "special_hours", month, classes, path),
-            *_gaps(hours, special_hours, month, classes, path),
+        when = f"in month {month} on a day that is {' and '.join(sorted(classes))}"
+        for what, remedy in (
+            *_overlaps(hours, month, classes, f"{path}.hours"),
+            *_overlaps(special_hours, month, classes, f"{path}.special_hours"),
+            *_gaps((*hours, *special_hours), month, classes, f"{path}.hours"),
         ):
             # The same hours are missing in many months and on many days: the first says it.
-            what, _, where = mistake
             if what not in said:
                 said.add(what)
-                yield f"{what} {where}"
-
-
-_Mistake: TypeAlias = tuple[str, None, str]
+                yield f"{what}: {when}{remedy}"
 
 
 def _overlaps(
-    rules: Sequence[BandHours], name: str, month: int, classes: frozenset[str], path: str
-) -> Iterator[_Mistake]:
+    rules: Sequence[BandHours], month: int, classes: frozenset[str], path: str
+) -> Iterator[tuple[str, str]]:
     held = [
         (begin, end, i)
         for i, rule in enumerate(rules)
@@ -158,36 +155,20 @@ def _overlaps(
     ]
     for (_, end, i), (begin, later_end, j) in itertools.pairwise(sorted(held)):
         if begin < end:
-            yield (
-                f"{_clock(begin)}-{_clock(min(end, later_end))} is in two bands, "
-                f"{rules[i].band} and {rules[j].band}:",
-                None,
-                f"in month {month} on a day that is {_words(classes)} - at `{path}.{name}[{j}]`",
-            )
+            hours = f"{_clock(begin)}-{_clock(min(end, later_end))}"
+            both = f"{rules[i].band} and {rules[j].band}"
+            yield f"{hours} is in two bands, {both}", f" - at `{path}[{j}]`"
 
 
 def _gaps(
-    hours: Sequence[BandHours],
-    special_hours: Sequence[BandHours],
-    month: int,
-    classes: frozenset[str],
-    path: str,
-) -> Iterator[_Mistake]:
-    held = sorted(
-        span
-        for rule in (*hours, *special_hours)
-        if rule.holds(month, classes)
-        for span in rule.minutes()
-    )
+    rules: Sequence[BandHours], month: int, classes: frozenset[str], path: str
+) -> Iterator[tuple[str, str]]:
+    held = sorted(span for rule in rules if rule.holds(month, classes) for span in rule.minutes())
     reached = 0
     for begin, end in [*held, (_DAY_MINUTES, _DAY_MINUTES)]:
         if begin > reached:
-            yield (
-                f"{_clock(reached)}-{_clock(begin)} is in no band:",
-                None,
-                f"in month {month} on a day that is {_words(classes)}; give it one - at "
-                f"`{path}.hours`",
-            )
+            hours = f"{_clock(reached)}-{_clock(begin)}"
+            yield f"{hours} is in no band", f"; give it one - at `{path}`"
         reached = max(reached, end)
 
 
@@ -205,7 +186,3 @@ def _minute(text: str) -> int:
 
 def _clock(minute: int) -> str:
     return "24:00" if minute == _DAY_MINUTES else f"{dt.time(minute // 60, minute % 60):%H:%M}"
-
-
-def _words(classes: frozenset[str]) -> str:
-    return " and ".join(sorted(classes))

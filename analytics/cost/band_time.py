@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -107,7 +108,7 @@ def _pieces(
     if begin.astimezone(zone).utcoffset() != end.astimezone(zone).utcoffset():
         cuts.add(_clock_change(begin, end, zone))
     ordered = sorted(c for c in cuts if begin <= c <= end)
-    yield from zip(ordered, ordered[1:], strict=False)
+    yield from itertools.pairwise(ordered)
 
 
 def _clock_change(begin: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> dt.datetime:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -332,5 +333,5 @@ def _price_mistakes(price: MediumPrice, path: str) -> Iterator[str]:
 
 def _step_mistakes(steps: list[Step], path: str) -> Iterator[str]:
     limits = [Decimal(step.above) for step in steps]
-    if any(a >= b for a, b in zip(limits, limits[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(limits)):
         yield f"steps stand in rising order of `above` - at `{path}.steps`"

@@ -47,9 +47,9 @@ GUARDED = {
 }
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
-    "account", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
-    "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
-    "scheme_record", "series", "series_epoch", "site", "site_record", "tariff",
+    "account", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor",
+    "ingest_speed", "point", "point_record", "product", "product_record", "retracted_batch",
+    "scheme", "scheme_record", "series", "series_epoch", "site", "site_record", "tariff",
 }  # fmt: skip
 
 SAID = "valid_from, author, reason, commit_no"
