@@ -16,3 +16,7 @@ class WithheldCode(enum.StrEnum):
     OUTPUT_MISSING = "output_missing"
     OUTPUT_COVERAGE_LOW = "output_coverage_low"
     OUTPUT_ZERO = "output_zero"
+    REGISTER_MISSING = "register_missing"
+    REACTIVE_MISSING = "reactive_missing"
+    DEMAND_MISSING = "demand_missing"
+    TARIFF_MISSING = "tariff_missing"

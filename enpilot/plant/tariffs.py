@@ -52,12 +52,16 @@ class CalendarDay(Strict, kw_only=True):
 
 
 class PricePart(Strict, kw_only=True):
-    """A part of the price of a kWh; only parts that float follow the bands' ratios."""
+    """A part of the price of a kWh; only parts that float follow the bands' ratios.
+
+    Parts that are not ``adjusted`` (government funds) stay out of the power factor's adjustment.
+    """
 
     code: Code
     name: Names
     yuan_per_kwh: DecimalText
     floats: bool = False
+    adjusted: bool = True
 
 
 class Step(Strict, kw_only=True):
