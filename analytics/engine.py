@@ -10,6 +10,7 @@ import psycopg
 
 from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
+from analytics.cost.figures import forget_cost_figures, write_cost_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.intervals.recompute import recompute_point
 from analytics.intervals.spans import merge_spans
@@ -112,6 +113,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
         through = _data_through(connection, site_id)
         if through is None:
             forget_figures(connection, site_id)
+            forget_cost_figures(connection, site_id)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],
@@ -119,6 +121,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             span = _span(facts, since, until, through)
             rows += write_energy_figures(connection, facts, span, version)
             rows += write_enpi_figures(connection, facts, span, version)
+            rows += write_cost_figures(connection, facts, span, version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (site_id) DO UPDATE SET"
