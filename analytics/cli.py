@@ -12,6 +12,7 @@ import cyclopts
 import psycopg
 import structlog
 
+from analytics.cost.cli import bill, demand, invoice
 from analytics.engine import Pass, mark_site_dirty, run_once
 from analytics.preview import preview
 from analytics.settings import AnalyzeSettings
@@ -24,6 +25,9 @@ from enpilot.settings import load_settings
 __all__ = ["app"]
 
 app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.")
+app.command(bill)
+app.command(demand)
+app.command(invoice)
 _log = structlog.get_logger("analytics")
 # The first pass, or a long correction; a running plant touches a handful a round.
 _WORTH_SAYING: Final = 100

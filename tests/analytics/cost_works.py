@@ -11,13 +11,19 @@ name = { zh = "工业", en = "Industry" }
 regime = "zhejiang-2024"
 from = 2024-03-01
 to = 2026-07-01
-parts = [
-    { code = "energy", name = { zh = "电量", en = "Energy" }, yuan_per_kwh = "0.60", floats = true },
-    { code = "funds", name = { zh = "基金", en = "Funds" }, yuan_per_kwh = "0.03", adjusted = false },
-]
 demand_yuan_per_kw = "48"
 capacity_yuan_per_kva = "30"
 source = "made up for tests"
+[[tariff.parts]]
+code = "energy"
+name = { zh = "电量", en = "Energy" }
+yuan_per_kwh = "0.60"
+floats = true
+[[tariff.parts]]
+code = "funds"
+name = { zh = "基金", en = "Funds" }
+yuan_per_kwh = "0.03"
+adjusted = false
 """
 ACCOUNT = """
 [[account]]

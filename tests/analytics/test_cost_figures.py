@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from analytics.cost.cli import bill, demand, invoice
 from analytics.cost.cost_facts import load_cost_facts
 from analytics.engine import run_once
 from enpilot.database import connect
+from enpilot.errors import ConfigurationError
 from ingest.errors import ImportRefusedError
 from ingest.imports.invoice import import_invoice
 from tests.analytics.cost_works import COST_WORKS
@@ -294,21 +297,27 @@ multiplier = "40"
 total_kwh = "63488"
 demand_kw = "160"
 total_yuan = "54575.81"
-synthetic = {{ zh = "虚构", en = "made up" }}
-register = [{{ band = "total", opening = "100.0", closing = "1687.2" }}]
-line = [
-    {{ kind = "energy", code = "peak", quantity = "34720", price_yuan = "0.99", amount_yuan = "34372.80" }},
-    {{ kind = "energy", code = "flat", quantity = "10912", price_yuan = "0.6", amount_yuan = "6547.20" }},
-    {{ kind = "energy", code = "valley", quantity = "17856", price_yuan = "0.228", amount_yuan = "4071.17" }},
-    {{ kind = "part", code = "funds", quantity = "63488", price_yuan = "0.03", amount_yuan = "{funds}" }},
-    {{ kind = "basic", code = "demand", quantity = "160", price_yuan = "48", amount_yuan = "{basic}" }},
-]
+synthetic = { zh = "虚构", en = "made up" }
+register = [{ band = "total", opening = "100.0", closing = "1687.2" }]
 """
+# kind, code, quantity, price, amount
+PRINTED = [
+    ("energy", "peak", "34720", "0.99", "34372.80"),
+    ("energy", "flat", "10912", "0.6", "6547.20"),
+    ("energy", "valley", "17856", "0.228", "4071.17"),
+    ("part", "funds", "63488", "0.03", "1904.64"),
+    ("basic", "demand", "160", "48", "7680.00"),
+]
 
 
-def write_invoice(folder: Path, funds: str = "1904.64", basic: str = "7680.00") -> Path:
+def write_invoice(folder: Path, basic: str = "7680.00") -> Path:
     file = folder / "invoice.toml"
-    file.write_text(INVOICE.format(funds=funds, basic=basic), "utf-8")
+    lines = "".join(
+        f'[[line]]\nkind = "{kind}"\ncode = "{code}"\nquantity = "{quantity}"\n'
+        f'price_yuan = "{price}"\namount_yuan = "{basic if kind == "basic" else amount}"\n'
+        for kind, code, quantity, price, amount in PRINTED
+    )
+    file.write_text(INVOICE + lines, "utf-8")
     return file
 
 
@@ -325,8 +334,10 @@ def test_an_invoice_that_agrees_is_silent_and_one_that_differs_is_a_finding(
     assert bring(works, write_invoice(tmp_path)) == (1, True)
     assert bring(works, write_invoice(tmp_path)) == (0, False)
     compute(works)
-    held = "SELECT severity, evidence FROM finding WHERE code = 'invoice_differs'" \
-           " AND withdrawn_version IS NULL"  # fmt: skip
+    held = (
+        "SELECT severity, evidence FROM finding WHERE code = 'invoice_differs'"
+        " AND withdrawn_version IS NULL"
+    )
     assert rows(works, held) == []
     # The utility charges for 360 kW, and typed its total accordingly.
     dear = write_invoice(tmp_path, basic="17280.00")
@@ -391,3 +402,37 @@ def test_applying_the_same_plant_again_changes_nothing(works: str, tmp_path: Pat
     assert rows(works, "SELECT count(*) FROM calendar_day WHERE superseded_commit_no IS NULL") == [
         (0,)
     ]
+
+
+def test_the_commands_print_bill_demand_and_comparison(
+    works: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENPILOT_DATABASE_URL", works)
+    import_load(works, tmp_path, local(2025, 3, 1), local(2025, 4, 1, 12))
+    bring(works, write_invoice(tmp_path, basic="7680.00"))
+    with pytest.raises(ConfigurationError, match="nothing is computed yet"):
+        bill("main", month="2025-03")
+    compute(works)
+    bill("main", month="2025-03")
+    said = capsys.readouterr().out
+    assert "main  2025-03-01 to 2025-03-31" in said
+    assert re.search(r"energy peak +34,720 +kWh +0\.99 +34372\.80", said)
+    assert re.search(r"total +63,488 +kWh +54575\.81", said)
+    assert "covered by registers 100.0%, estimated 0.0%, tariff not verified" in said
+    invoice("3302-2025-03")
+    said = capsys.readouterr().out
+    assert re.search(r"total +amount +yuan +54,575\.81 +54,575\.81 +0\n", said)
+    assert "differs" not in said
+    demand("main", limit=200.0)
+    said = capsys.readouterr().out
+    assert "running window 12:00 to 12:15, 15 min left: 160.0 kW so far" in said
+    assert "limit 200.0 kW: up to 200.0 kW from now on keep it\n" in said
+    assert re.search(r"2025-03-31 +160\.0 +08:15 +160\.0", said)
+    for wrong, sentence in (
+        (lambda: bill("other", month="2025-03"), "no account 'other'"),
+        (lambda: bill("main", month="March"), "is no month"),
+        (lambda: bill("main", month="2024-01"), "does not exist in 2024-01"),
+        (lambda: invoice("7"), "no invoice '7'"),
+    ):
+        with pytest.raises(ConfigurationError, match=sentence):
+            wrong()
