@@ -129,6 +129,11 @@ def hours_mistakes(
         Of one tariff.
     path
         Where the tariff stands in its file.
+
+    Yields
+    ------
+    str
+        A gap or an overlap, with its place and remedy; each only once.
     """
     said: set[str] = set()
     for month, classes in itertools.product(_ALL_MONTHS, _kinds_of_days()):

@@ -42,6 +42,11 @@ def bill(account: str, *, month: str, site: str | None = None) -> None:
         Such as 2025-03.
     site
         Code of the site, where several have an account of this code.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such account, month or site, or nothing is computed yet.
     """
     first = _month(month)
     with connect(database_url(), "analyze", autocommit=True) as connection:
@@ -123,6 +128,11 @@ def demand(account: str, *, site: str | None = None, limit: float | None = None)
         Code of the site, where several have an account of this code.
     limit
         Demand not to be exceeded [kW]; the contracted one if it is left out.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such account or site, or nothing is computed yet.
     """
     with connect(database_url(), "analyze", autocommit=True) as connection:
         costs, found, through = _account(connection, account, site)
@@ -202,6 +212,11 @@ def invoice(number: str, *, site: str | None = None) -> None:
         As printed on it.
     site
         Code of the site, where several have an invoice of this number.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such invoice, or its days cannot be computed.
     """
     with connect(database_url(), "analyze", autocommit=True) as connection:
         for costs in _sites(connection, site):

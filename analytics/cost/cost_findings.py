@@ -61,20 +61,19 @@ def write_cost_findings(
         Findings that hold now.
     """
     found: list[_Finding] = []
-    low = since
     for account in costs.accounts:
         first, after = billing_of(account, since)
-        low = min(low, first)
         while first < until:
             if midnight(after, costs.zone) <= through:
                 found += _demand(connection, costs, account, first, after, through)
             first, after = billing_of(account, after)
-    for invoice in load_invoices(connection, costs, low, until):
+    for invoice in load_invoices(connection, costs, since, until):
         comparison = compare_invoice(connection, costs, invoice, through)
         if comparison is not None and comparison.differs:
             found.append(_invoice_finding(comparison))
-    _write(connection, costs, found, midnight(low, costs.zone), midnight(until, costs.zone),
-           version)  # fmt: skip
+    _write(
+        connection, costs, found, midnight(since, costs.zone), midnight(until, costs.zone), version
+    )
     return len(found)
 
 
@@ -154,7 +153,7 @@ def _write(
     now = {(f.code, f.since, f.series_id) for f in found}
     for finding_id, code, at, series_id in connection.execute(
         "SELECT finding_id, code, at_ts, series_id FROM finding WHERE site_id = %s"
-        " AND code = ANY(%s) AND withdrawn_version IS NULL AND at_ts >= %s AND at_ts < %s",
+        " AND code = ANY(%s) AND withdrawn_version IS NULL AND to_ts > %s AND at_ts < %s",
         (costs.site_id, list(_CODES), since, until),
     ).fetchall():
         if (code, at, series_id) not in now:

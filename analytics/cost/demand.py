@@ -289,7 +289,20 @@ def _integral(
 def reading_edges(
     time_us: NDArray[np.int64], edges_us: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the readings around each edge, outwards on whole minutes [us]."""
+    """Return the readings around each edge, outwards on whole minutes.
+
+    Parameters
+    ----------
+    time_us
+        Read instants, increasing, shape (n,) [us since 1970, UTC].
+    edges_us
+        Whole minutes, shape (m,) [us].
+
+    Returns
+    -------
+    before, after : ndarray of int64
+        Each of shape (m,) [us]; the edge itself where nothing was read on that side (F26).
+    """
     if not len(time_us):
         return edges_us, edges_us
     last = len(time_us) - 1

@@ -278,7 +278,7 @@ def load_invoices(
     until: dt.date | None = None,
     number: str | None = None,
 ) -> list[Invoice]:
-    """Load the current invoices of a site that begin in [since, until), or the one of a number.
+    """Load the current invoices of a site that have a day in [since, until), or one of a number.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def load_invoices(
         " i.power_factor, i.total_yuan"
         " FROM invoice i JOIN account a USING (account_id) WHERE i.site_id = %(site)s"
         " AND i.superseded_commit_no IS NULL"
-        " AND i.from_ts >= coalesce(%(since)s::timestamptz, '-infinity')"
+        " AND i.to_ts > coalesce(%(since)s::timestamptz, '-infinity')"
         " AND i.from_ts < coalesce(%(until)s::timestamptz, 'infinity')"
         " AND i.number = coalesce(%(number)s::text, i.number) ORDER BY a.code, i.from_ts",
         {

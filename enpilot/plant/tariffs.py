@@ -181,7 +181,15 @@ def regimes() -> dict[str, Regime]:
 def with_regime(tariff: Tariff) -> Tariff:
     """Return a tariff with the hours and ratios of its regime written out.
 
-    What the tariff says itself wins. It is verified only if both are.
+    Parameters
+    ----------
+    tariff
+        As written; what it says itself wins.
+
+    Returns
+    -------
+    Tariff
+        Verified only if both are.
     """
     regime = regimes().get(tariff.regime or "")
     if regime is None:
@@ -197,7 +205,18 @@ def with_regime(tariff: Tariff) -> Tariff:
 
 
 def check_tariffs(plant: Plant) -> Iterator[str]:
-    """Yield every mistake of tariffs, accounts, prices and calendar days, with path and remedy."""
+    """Yield every mistake of tariffs, accounts, prices and calendar days.
+
+    Parameters
+    ----------
+    plant
+        A plant file whose dates are settled.
+
+    Yields
+    ------
+    str
+        A mistake with its path and remedy.
+    """
     for i, tariff in enumerate(plant.tariff):
         yield from _tariff_mistakes(tariff, f"$.tariff[{i}]", {p.code for p in plant.product})
     for i, account in enumerate(plant.account):

@@ -40,7 +40,7 @@ def import_tariffs(
     point_ids: dict[str, int],
     author: Author,
 ) -> dict[str, int]:
-    """Make the database say what the file says of costs; return changes by table.
+    """Make the database say what the file says of costs.
 
     Parameters
     ----------
@@ -54,6 +54,11 @@ def import_tariffs(
         Numbers of its points by code.
     author
         Who applies it.
+
+    Returns
+    -------
+    dict of str to int
+        Records inserted or superseded, by table.
     """
     changes = {"calendar_day": _calendar_days(connection, plant, site_id, author)}
     tariff_ids: dict[str, int] = {}
