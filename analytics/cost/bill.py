@@ -219,7 +219,7 @@ def band_price(tariff: Tariff, band: Band) -> Fraction:
     Returns
     -------
     Fraction
-        Its price, or its ratio times the sum of what floats [yuan/kWh].
+        Its price, or its ratio times the sum of what floats, rounded as the list is [yuan/kWh].
 
     Raises
     ------
@@ -234,7 +234,11 @@ def band_price(tariff: Tariff, band: Band) -> Fraction:
             " `ratios` and a part that floats"
         )
     floating = sum((Fraction(p.yuan_per_kwh) for p in tariff.parts if p.floats), Fraction(0))
-    return Fraction(tariff.ratios[band]) * floating
+    price = Fraction(tariff.ratios[band]) * floating
+    if tariff.price_decimals is None:
+        return price
+    step = 10**tariff.price_decimals
+    return Fraction(math.floor(price * step + Fraction(1, 2)), step)
 
 
 def compute_bill(metered: Metered) -> Bill:

@@ -19,8 +19,8 @@ from analytics.cost.cost_facts import (
     load_cost_facts,
 )
 from analytics.cost.demand import DemandForecast, forecast_demand
+from analytics.cost.figures import contract_minutes
 from analytics.cost.invoice import ComparedLine, compare_invoice, load_invoices
-from analytics.cost.meter_minutes import load_minutes
 from analytics.intervals.readings import microseconds
 from enpilot.database import connect, database_url
 from enpilot.errors import ConfigurationError
@@ -144,7 +144,11 @@ def demand(account: str, *, site: str | None = None, limit: float | None = None)
         contracted = terms.contract_demand_kw
         allowed = limit if limit is not None or contracted is None else float(contracted)
         now = through - (through - midnight(today, costs.zone)) % _MINUTE
-        minutes = load_minutes(connection, contracts[-1].meters.active, now - _HOUR, now)
+        if not contracts[-1].meters.tells_demand:
+            raise ConfigurationError(
+                f"account {account!r}: some point has neither a counter nor a gauge of power"
+            )
+        minutes = contract_minutes(connection, contracts[-1], now - _HOUR, now)
         forecast = forecast_demand(
             minutes, microseconds(now), window_s=terms.demand_window_s,
             clock_offset_s=terms.demand_clock_offset_s, limit_kw=allowed,

@@ -37,14 +37,21 @@ _ACTIVE: Final = ("import", "total")
 class AccountMeters:
     """Series of the billing meters of an account's points.
 
-    ``missing`` are points without a counter of active energy; ``demand`` is the register of the
-    only billing meter, since the maxima of several do not add up.
+    ``missing`` are points without a counter of active energy, ``power`` the gauges of these: enough
+    for demand, not for a bill. ``demand`` is the register of the only billing meter, since the
+    maxima of several do not add up.
     """
 
     active: tuple[int, ...]
     reactive: tuple[int, ...]
     demand: int | None
     missing: tuple[int, ...]
+    power: tuple[int, ...] = ()
+
+    @property
+    def tells_demand(self) -> bool:
+        """Whether each meter has a counter, or at least a gauge."""
+        return bool(self.active or self.power) and len(self.power) == len(self.missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,19 +301,23 @@ def _meters(connection: psycopg.Connection[Any], point_ids: Sequence[int]) -> Ac
     series: dict[tuple[int, str], dict[str, int]] = {}
     for point_id, quantity, channel, series_id in connection.execute(
         "SELECT point_id, quantity, channel, series_id FROM series WHERE point_id = ANY(%s)"
-        " AND quantity IN ('active_energy', 'reactive_energy', 'maximum_demand')",
+        " AND quantity IN ('active_energy', 'reactive_energy', 'maximum_demand',"
+        " 'active_power')",
         (list(point_ids),),
     ):
         series.setdefault((point_id, quantity), {})[channel] = series_id
     active: list[int] = []
     reactive: list[int] = []
     missing: list[int] = []
+    power: list[int] = []
     counts_reactive = True
     for point_id in point_ids:
         known = series.get((point_id, "active_energy"), {})
         main = next((known[c] for c in _ACTIVE if c in known), None)
         if main is None:
             missing.append(point_id)
+            gauge = series.get((point_id, "active_power"), {}).get("total")
+            power += [] if gauge is None else [gauge]
         else:
             active.append(main)
         known = series.get((point_id, "reactive_energy"), {})
@@ -319,4 +330,5 @@ def _meters(connection: psycopg.Connection[Any], point_ids: Sequence[int]) -> Ac
         tuple(reactive) if counts_reactive else (),
         demand if len(point_ids) == 1 else None,
         tuple(missing),
+        tuple(power),
     )

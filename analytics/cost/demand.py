@@ -7,6 +7,7 @@ computed here is never the billed figure: that is the billing meter's own regist
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ __all__ = [
     "DemandForecast",
     "LeftOut",
     "Minutes",
+    "added_minutes",
     "forecast_demand",
     "minutes_of_power",
     "reading_edges",
@@ -29,6 +31,7 @@ __all__ = [
 
 MINUTE_US: Final = 60 * 1_000_000
 _HOUR_S: Final = 3600.0
+_KW_DECIMALS: Final = 6
 # Time of a window that may be unmeasured before it is no maximum: readings do not fall on minutes.
 _WHOLE: Final = 1.0 - 1e-6
 
@@ -159,7 +162,8 @@ def sliding_demand(
     left_out = _left_out(minutes, ends, whole)
     if not whole.any():
         return Demand(None, None, None, None, min(1.0, coverage), left_out)
-    demand = (energy[high] - energy[low]) * _HOUR_S / window_s
+    # Differences of sums carry noise in their last digits; equal windows must be equal.
+    demand = np.round((energy[high] - energy[low]) * _HOUR_S / window_s, _KW_DECIMALS)
     best = int(np.argmax(np.where(whole, demand, -np.inf)))
     least, most = _bounds(minutes, energy, low[whole], high[whole])
     return Demand(
@@ -266,6 +270,42 @@ def minutes_of_power(
     energy = _integral(time_us, kw, np.concatenate(([0.0], np.cumsum(area))), known, edges)
     time = np.interp(edges, time_us, np.concatenate(([0.0], np.cumsum(step_s * known))))
     return Minutes(since_us, np.diff(energy), np.diff(time), None, None)
+
+
+def added_minutes(parts: Sequence[Minutes]) -> Minutes:
+    """Add up minutes of several meters over the same span.
+
+    Parameters
+    ----------
+    parts
+        At least one, of one start and length.
+
+    Returns
+    -------
+    Minutes
+        Measured as far as each is; it bounds only if each does.
+
+    Raises
+    ------
+    CostError
+        If there are none, or their spans differ.
+
+    Notes
+    -----
+    F26: the demand of several meters is the demand of their sum, never the sum of their maxima.
+    """
+    if len({(p.start_us, len(p.kwh)) for p in parts}) != 1:
+        raise CostError(f"minutes of {len(parts)} meters do not have one span")
+    before = [p.before_us for p in parts if p.before_us is not None]
+    after = [p.after_us for p in parts if p.after_us is not None]
+    bounds = len(before) == len(after) == len(parts)
+    return Minutes(
+        parts[0].start_us,
+        np.sum([p.kwh for p in parts], axis=0),
+        np.min([p.measured_s for p in parts], axis=0),
+        np.min(before, axis=0) if bounds else None,
+        np.max(after, axis=0) if bounds else None,
+    )
 
 
 def _integral(

@@ -34,15 +34,15 @@ from analytics.cost.cost_facts import (
     load_cost_facts,
 )
 from analytics.cost.cost_findings import write_cost_findings
-from analytics.cost.demand import Demand, sliding_demand
+from analytics.cost.demand import Demand, Minutes, added_minutes, sliding_demand
 from analytics.cost.media_cost import media_rows
-from analytics.cost.meter_minutes import load_minutes
+from analytics.cost.meter_minutes import load_minutes, load_power_minutes
 from analytics.errors import NoTariffError
 from analytics.intervals.readings import microseconds
 from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 from enpilot.tariff_hours import Band
 
-__all__ = ["bill_lines", "forget_cost_figures", "write_cost_figures"]
+__all__ = ["bill_lines", "contract_minutes", "forget_cost_figures", "write_cost_figures"]
 
 _MONTH: Final = dt.timedelta(days=31)
 _DAY: Final = dt.timedelta(days=1)
@@ -163,8 +163,12 @@ def _first_day(
 ) -> dt.date | None:
     """Return the first local day of which a billing meter tells."""
     row = connection.execute(
-        "SELECT min(ts) FROM interval_advance WHERE series_id = ANY(%s)",
-        ([s for r in account.records for s in r.meters.active],),
+        "SELECT least((SELECT min(ts) FROM interval_advance WHERE series_id = ANY(%s)),"
+        " (SELECT min(ts) FROM counted_reading WHERE series_id = ANY(%s)))",
+        (
+            [s for r in account.records for s in r.meters.active],
+            [s for r in account.records for s in r.meters.power],
+        ),
     ).fetchone()
     assert row is not None  # an aggregate has one row
     return None if row[0] is None else local_date(row[0], costs.zone)
@@ -398,7 +402,7 @@ def _by_demand(account: UtilityAccount, since: dt.date, until: dt.date) -> list[
         return [
             c
             for c in contracts_within(account, since, until)
-            if c.meters.active
+            if c.meters.tells_demand
             and (c.account.contract_demand_kw or "demand" in c.account.basic_charge)
         ]
     except NoTariffError:
@@ -421,7 +425,7 @@ def _demand_rows(
     account = contract.account
     # The first window of a day reaches back, and the reading that bounds it further.
     margin = dt.timedelta(seconds=account.demand_window_s) + dt.timedelta(hours=1)
-    minutes = load_minutes(connection, contract.meters.active, begin - margin, end)
+    minutes = contract_minutes(connection, contract, begin - margin, end)
     rows: list[_DemandRow] = []
     for day in days_of(contract.since, contract.until):
         low, high = midnight(day.first, costs.zone), min(midnight(day.after, costs.zone), end)
@@ -433,6 +437,33 @@ def _demand_rows(
             )  # fmt: skip
             rows.append((day.first, found, contract))
     return rows
+
+
+def contract_minutes(
+    connection: psycopg.Connection[Any], contract: Contract, since: dt.datetime, until: dt.datetime
+) -> Minutes:
+    """Return the minutes of an account's meters: counters, and gauges where there is none.
+
+    Parameters
+    ----------
+    connection
+        To the database.
+    contract
+        Whose meters tell demand.
+    since, until
+        Span on whole minutes.
+
+    Returns
+    -------
+    Minutes
+        Of all meters together (F26).
+    """
+    parts = []
+    if contract.meters.active:
+        parts.append(load_minutes(connection, contract.meters.active, since, until))
+    if contract.meters.power:
+        parts.append(load_power_minutes(connection, contract.meters.power, since, until))
+    return added_minutes(parts)
 
 
 def _put_demand(

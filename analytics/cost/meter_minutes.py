@@ -13,7 +13,13 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from analytics.cost.demand import MINUTE_US, Minutes, reading_edges
+from analytics.cost.demand import (
+    MINUTE_US,
+    Minutes,
+    added_minutes,
+    minutes_of_power,
+    reading_edges,
+)
 from analytics.counters.account import CounterKind, CounterRules, account
 from analytics.counters.decisions import REFRESH_US
 from analytics.counters.levels import MICRO, collapse_readings, to_level_micro
@@ -23,7 +29,7 @@ from analytics.intervals.readings import SeriesReadings, load_readings, microsec
 from enpilot.archive import reading_after, reading_before
 from enpilot.quantities import unit_ratio
 
-__all__ = ["load_minutes", "load_register_peak", "register_peak"]
+__all__ = ["load_minutes", "load_power_minutes", "load_register_peak", "register_peak"]
 
 _GAP_PERIODS: Final = 2.5
 _LEAST_GAP_S: Final = 300
@@ -84,6 +90,61 @@ def load_minutes(
         earlier, later = reading_edges(readings.time_us, edges)
         before, after = np.minimum(before, earlier), np.maximum(after, later)
     return Minutes(low, kwh, measured, before, after)
+
+
+def load_power_minutes(
+    connection: psycopg.Connection[Any],
+    series_ids: Sequence[int],
+    since: dt.datetime,
+    until: dt.datetime,
+) -> Minutes:
+    """Return the energy of each minute under some power gauges together.
+
+    Parameters
+    ----------
+    connection
+        To the database.
+    series_ids
+        Gauges of active power.
+    since, until
+        Span on whole minutes.
+
+    Returns
+    -------
+    Minutes
+        See `minutes_of_power`; it bounds nothing.
+
+    Raises
+    ------
+    enpilot.archive.ArchiveUnavailableError
+        If readings were dropped and the archive cannot be read.
+    """
+    low, high = microseconds(since), microseconds(until)
+    parts = []
+    for series_id in series_ids:
+        readings = _readings(connection, series_id, since, until)
+        time_us = readings.time_us
+        kw = np.zeros(len(time_us))
+        known = np.zeros(len(time_us), dtype=np.bool_)
+        gap_s = float(_LEAST_GAP_S)
+        for read_type, raw_type, decoding, scale, offset, unit, period, *span in connection.execute(
+            'SELECT coalesce(read_type, raw_type), raw_type, decoding, scale, "offset", unit,'
+            " period_s, valid_from, valid_to FROM series_epoch WHERE series_id = %s"
+            " AND superseded_commit_no IS NULL ORDER BY valid_from",
+            (series_id,),
+        ):
+            recoding = Recoding(read_type, raw_type, decoding)
+            raw = recoding.apply(readings.whole if recoding.reads_whole else readings.real)
+            held = time_us >= microseconds(span[0])
+            if span[1] is not None:
+                held &= time_us < microseconds(span[1])
+            ratio = float(unit_ratio("active_power", unit))
+            kw[held] = (raw[held] * float(scale) + float(offset)) * ratio
+            known |= held
+            gap_s = max(gap_s, (period or 0) * _GAP_PERIODS)
+        first = np.append(True, np.diff(time_us) > 0)[: len(time_us)] & known
+        parts.append(minutes_of_power(time_us[first], kw[first], gap_s, low, high))
+    return added_minutes(parts)
 
 
 def _readings(

@@ -84,7 +84,8 @@ class Tariff(Dated, kw_only=True):
     """Price of electricity: bands and hours, what floats and what does not, basic charges, steps.
 
     The price of a band is ``band_prices`` of it, or its ratio times the sum of what floats; what
-    does not float is added. Prices are in yuan for a kWh, a kVA or a kW in a month.
+    does not float is added. With ``price_decimals`` a band's price is rounded as it is printed.
+    Prices are in yuan for a kWh, a kVA or a kW in a month.
     """
 
     code: Code
@@ -95,6 +96,7 @@ class Tariff(Dated, kw_only=True):
     ratios: dict[Band, PositiveDecimalText] = {}
     band_prices: dict[Band, PositiveDecimalText] = {}
     parts: list[PricePart] = []
+    price_decimals: Annotated[int, Meta(ge=2, le=8)] | None = None
     capacity_yuan_per_kva: PositiveDecimalText | None = None
     demand_yuan_per_kw: PositiveDecimalText | None = None
     # 发改价格〔2023〕526号: who uses as much of each kVA in a month pays less for demand.

@@ -188,6 +188,9 @@ def test_steps_by_the_month_and_by_what_a_tonne_took() -> None:
 
 def test_a_band_price_is_its_own_or_its_ratio_of_what_floats() -> None:
     assert band_price(TARIFF, "sharp") == Fraction("1.188")
+    printed = msgspec.structs.replace(TARIFF, price_decimals=2)
+    assert band_price(printed, "sharp") == Fraction("1.19")
+    assert band_price(printed, "valley") == Fraction("0.23")
     own = msgspec.structs.replace(TARIFF, band_prices={"sharp": "1.3"})
     assert band_price(own, "sharp") == Fraction("1.3")
     with pytest.raises(CostError, match="no price for band 'flat'"):

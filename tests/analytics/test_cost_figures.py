@@ -204,6 +204,27 @@ def test_demand_slides_by_minutes_and_a_gap_is_no_maximum(works: str, tmp_path: 
     assert left_out == 74 + 14
 
 
+def test_a_gauge_tells_demand_and_no_bill(works: str, tmp_path: Path) -> None:
+    times = [local(2025, 3, 10) + dt.timedelta(minutes=m) for m in range(24 * 60 + 1)]
+    power = [6000 if local(2025, 3, 10, 9) <= t <= local(2025, 3, 10, 10) else 1000 for t in times]
+    import_counts(
+        works, tmp_path, times, power, period_s=60, quantity="active_power", unit="kW",
+        register_scale="0.1", side="primary", counter=None, modulus=None,
+    )  # fmt: skip
+    # Some counter must say how far the site's data reach.
+    import_counts(works, tmp_path, times, list(range(len(times))), period_s=60, unit="kvarh",
+                  quantity="reactive_energy")  # fmt: skip
+    compute(works)
+    ((kw, at, least),) = rows(
+        works, "SELECT demand_kw, at_ts, least_kw FROM demand_day WHERE day = '2025-03-10'"
+    )
+    assert (kw, at, least) == (pytest.approx(600.0), local(2025, 3, 10, 9, 15), None)
+    assert rows(
+        works,
+        "SELECT DISTINCT withheld_code FROM cost_period WHERE period_kind = 'billing'",
+    ) == [("register_missing",)]
+
+
 def test_the_meter_s_register_is_the_billed_demand_and_a_contradiction_is_found(
     works: str, tmp_path: Path
 ) -> None:
