@@ -19,7 +19,7 @@ from analytics.cost.cost_facts import (
     load_cost_facts,
 )
 from analytics.cost.demand import DemandForecast, forecast_demand
-from analytics.cost.figures import contract_minutes
+from analytics.cost.demand_days import contract_minutes
 from analytics.cost.invoice import ComparedLine, compare_invoice, load_invoices
 from analytics.intervals.readings import microseconds
 from enpilot.database import connect, database_url
