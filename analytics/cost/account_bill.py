@@ -29,6 +29,7 @@ from analytics.cost.cost_facts import (
     contracts_within,
 )
 from analytics.cost.meter_minutes import load_minutes, load_register_peak
+from analytics.intervals.readings import instant
 from analytics.intervals.sums import GRID_US, SeriesIntervals, load_intervals
 from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 from enpilot.tariff_hours import Band
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 _GRID: Final = dt.timedelta(microseconds=GRID_US)
+_BEHIND: Final = dt.timedelta(hours=1)
 Intervals = Callable[[int, str], SeriesIntervals | None]
 
 
@@ -170,9 +172,10 @@ def energy_of(
     estimated = total = Fraction(0)
     coverage, simulated = 1.0, False
     withheld: WithheldCode | None = None
+    reached = _reached(contracts, through, intervals)
     for contract in contracts:
         since = midnight(contract.since, facts.zone)
-        until = min(midnight(contract.until, facts.zone), _floored(through))
+        until = min(midnight(contract.until, facts.zone), reached)
         spans = _cut(
             band_spans(contract.tariff, facts.calendar, facts.zone, contract.since, contract.until),
             until,
@@ -202,6 +205,18 @@ def energy_of(
         withheld = WithheldCode.REGISTER_MISSING
     share = float(estimated / total) if total > 0 else 0.0
     return Energy(parts, min(1.0, share), coverage, simulated, withheld)
+
+
+def _reached(contracts: list[Contract], through: dt.datetime, intervals: Intervals) -> dt.datetime:
+    """Return how far the account's own meters are read, on the grid.
+
+    They may be a little behind the site's fastest meter; one that is far behind is missing.
+    """
+    meters = contracts[-1].meters
+    series = [intervals(s, "active_energy") for s in meters.active]
+    series += [intervals(s, "reactive_energy") for s in meters.reactive]
+    last = min([through, *(instant(s.last_us) for s in series if s is not None)])
+    return _floored(last if through - last <= _BEHIND else through)
 
 
 def _floored(at: dt.datetime) -> dt.datetime:
@@ -272,7 +287,7 @@ def bill_of(
     energy = energy_of(connection, facts, contracts, through, intervals)
     low, high = contracts[0].since, contracts[-1].until
     last = contracts[-1]
-    end = min(midnight(high, facts.zone), _floored(through))
+    end = min(midnight(high, facts.zone), _reached(contracts, through, intervals))
     demand = _computed_demand(connection, account.account_id, low, high)
     register = (
         None

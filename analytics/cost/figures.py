@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -39,6 +39,8 @@ from analytics.errors import NoTariffError
 from enpilot.tariff_hours import Band
 
 __all__ = ["bill_lines", "forget_cost_figures", "write_cost_figures"]
+
+_GRID: Final = dt.timedelta(minutes=15)
 
 
 class _Facts(Protocol):
@@ -183,8 +185,8 @@ def _account_rows(
     intervals = account_intervals(connection, midnight(low, costs.zone), midnight(high, costs.zone))
     bills: dict[tuple[dt.date, dt.date], AccountBill | None] = {}
     for kind, first, after in periods:
-        if midnight(first, costs.zone) >= through:
-            continue
+        if midnight(first, costs.zone) + _GRID > through:
+            continue  # no interval of it is over yet
         try:
             if kind == "day":
                 yield from _day_rows(connection, costs, account, first, after, through, intervals)

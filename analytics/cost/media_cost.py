@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -19,6 +19,8 @@ from analytics.intervals.sums import SeriesIntervals, load_intervals
 from enpilot.quantities import energy_quantity
 
 __all__ = ["MediumCost", "media_rows", "stepped_cost"]
+
+_GRID: Final = dt.timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def _row(
     cache: _Cache,
 ) -> MediumCost | None:
     parts = list(_priced(prices, period))
-    if not parts or midnight(period.first, costs.zone) >= through:
+    if not parts or midnight(period.first, costs.zone) + _GRID > through:
         return None
     amount = cost = Fraction(0)
     estimated, coverage, synthetic = 0.0, 1.0, False

@@ -133,6 +133,26 @@ def test_the_running_month_is_provisional_and_a_missing_register_withholds(
     ]
 
 
+def test_a_meter_a_little_behind_the_site_is_not_missing_and_one_far_behind_is(
+    works: str, tmp_path: Path
+) -> None:
+    import_load(works, tmp_path, local(2025, 3, 10), local(2025, 3, 11, 8, 15))
+    ahead = [local(2025, 3, 10) + i * QUARTER for i in range(133)]  # to 09:00
+    import_counts(works, tmp_path, ahead, list(range(133)), quantity="reactive_energy",
+                  unit="kvarh", channel="total")  # fmt: skip
+    compute(works)
+    running = (
+        "SELECT withheld_code, amount FROM cost_period WHERE period_kind = 'day'"
+        " AND band = 'total' AND period_from = '2025-03-11'"
+    )
+    # 32 idle quarters and one busy one, of 0.4 kWh a count.
+    assert rows(works, running) == [(None, Decimal(32 * 8 + 40))]
+    import_counts(works, tmp_path, [local(2025, 3, 11, 10)], [140], quantity="reactive_energy",
+                  unit="kvarh", channel="total")  # fmt: skip
+    compute(works)
+    assert rows(works, running) == [("register_missing", None)]
+
+
 def test_a_day_without_a_tariff_says_so(works: str, tmp_path: Path) -> None:
     gap = COST_WORKS.replace("to = 2026-07-01\n", "to = 2025-03-15\n", 1)
     apply_plant(works, tmp_path, gap)
