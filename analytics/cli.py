@@ -14,6 +14,7 @@ import psycopg
 import structlog
 
 from analytics.baselines.report import baseline_lines
+from analytics.cost.cli import bill, demand, invoice
 from analytics.engine import Pass, mark_dirty, run_once
 from analytics.past import reproduce
 from analytics.preview import preview
@@ -31,6 +32,9 @@ from enpilot.settings import load_settings
 __all__ = ["app"]
 
 app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.")
+app.command(bill)
+app.command(demand)
+app.command(invoice)
 _log = structlog.get_logger("analytics")
 # The first pass, or a long correction; a running plant touches a handful a round.
 _WORTH_SAYING: Final = 100

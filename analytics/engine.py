@@ -16,6 +16,7 @@ from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.tariff_registers import check_tariff_registers
 from analytics.baselines.figures import forget_baseline_figures, write_baseline_figures
+from analytics.cost.figures import forget_cost_figures, write_cost_figures
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.enpis.lots import write_lot_figures
@@ -237,6 +238,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             forget_figures(connection, site_id)
             forget_baseline_figures(connection, site_id, version)
             forget_saving_figures(connection, site_id)
+            forget_cost_figures(connection, site_id)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],
@@ -249,6 +251,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_lot_figures(connection, facts, since, until, version)
             rows += write_baseline_figures(connection, facts, span, version)
             rows += write_saving_figures(connection, facts, span, version)
+            rows += write_cost_figures(connection, facts, span, version)
         rows += write_enterprise_figures(connection, facts, version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"

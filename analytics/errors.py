@@ -10,6 +10,8 @@
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
         │   ├── ReadingOrderError     read instants that do not strictly increase
         │   └── RecodeError           a type that takes other registers than were read
+        ├── CostError                 a price, demand or bill that cannot be computed
+        │   └── NoTariffError         no tariff of the account holds on that day
         ├── FactorError               standard coal cannot be computed
         │   ├── FactorUnitError       the factor is per another unit
         │   └── MissingFactorError    no factor holds on that day
@@ -31,6 +33,7 @@ __all__ = [
     "AnalyticsError",
     "BaselineError",
     "ClusterError",
+    "CostError",
     "CounterError",
     "FactorError",
     "FactorUnitError",
@@ -40,6 +43,7 @@ __all__ = [
     "NoSuchBaselineError",
     "NoSuchCorrectionError",
     "NoSuchSiteError",
+    "NoTariffError",
     "PastError",
     "ReadingOrderError",
     "RecodeError",
@@ -102,6 +106,14 @@ class ReadingOrderError(CounterError):
 
 class RecodeError(CounterError):
     """Registers of one width cannot be taken for a number of another."""
+
+
+class CostError(AnalyticsError):
+    """A price, a demand or a bill that cannot be computed as asked."""
+
+
+class NoTariffError(CostError):
+    """No tariff of the account holds on some day of the period."""
 
 
 class FactorError(AnalyticsError):

@@ -46,6 +46,8 @@ _READABLE = (
     "baseline_record", "baseline_model", "baseline_period", "programme", "programme_record",
     "retrofit", "retrofit_record", "non_routine_adjustment", "non_routine_adjustment_record",
     "saving_period", "saving_result",
+    "calendar_day", "tariff", "tariff_record", "account", "account_record", "medium_price",
+    "demand_day", "cost_period", "invoice", "invoice_line",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

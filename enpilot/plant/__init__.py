@@ -20,16 +20,20 @@ from enpilot.plant.model import (
 )
 from enpilot.plant.production import Enpi, Target
 from enpilot.plant.savings import NonRoutineAdjustment, Programme, Retrofit
+from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
 
 __all__ = [
+    "Account",
     "Agent",
     "AlertRule",
     "Baseline",
+    "CalendarDay",
     "Device",
     "Enpi",
     "Enterprise",
     "Installation",
     "Line",
+    "MediumPrice",
     "Names",
     "NonRoutineAdjustment",
     "Ownership",
@@ -43,6 +47,7 @@ __all__ = [
     "Scheme",
     "Site",
     "Target",
+    "Tariff",
     "Variable",
     "load_plant",
 ]

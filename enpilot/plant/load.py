@@ -24,6 +24,7 @@ from enpilot.plant import baselines, savings
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
 from enpilot.plant.production import check_production
+from enpilot.plant.tariffs import check_tariffs
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
 __all__ = ["PlantFileError", "load_plant"]
@@ -96,7 +97,7 @@ def load_plant(file: Path) -> Plant:
     if errors:
         raise PlantFileError(file, errors)
     _settle_dates(plant)
-    errors = _date_errors(plant)
+    errors = [*_date_errors(plant), *check_tariffs(plant)]
     if errors:
         raise PlantFileError(file, errors)
     return plant
@@ -427,9 +428,10 @@ def _settle_dates(plant: Plant) -> None:
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
         *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
-        *plant.virtual_point,
-        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.variable,
+        *plant.virtual_point, *plant.variable,
         *plant.baseline, *plant.programme, *plant.retrofit, *plant.non_routine_adjustment,
+        *plant.tariff, *plant.account,
+        *plant.medium_price,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -457,6 +459,9 @@ def _date_errors(plant: Plant) -> list[str]:
         "programme": [(p.code, p) for p in plant.programme],
         "retrofit": [(r.code, r) for r in plant.retrofit],
         "non_routine_adjustment": [(a.code, a) for a in plant.non_routine_adjustment],
+        "tariff": [(t.code, t) for t in plant.tariff],
+        "account": [(a.code, a) for a in plant.account],
+        "medium_price": [(p.medium, p) for p in plant.medium_price],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
     for kind, items in dated.items():

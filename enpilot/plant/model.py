@@ -25,6 +25,7 @@ from enpilot.plant.production import (
     VirtualPoint,
 )
 from enpilot.plant.savings import NonRoutineAdjustment, Programme, Retrofit
+from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
 
 __all__ = [
     "Agent",
@@ -290,3 +291,7 @@ class Plant(Strict, kw_only=True):
     programme: list[Programme] = []
     retrofit: list[Retrofit] = []
     non_routine_adjustment: list[NonRoutineAdjustment] = []
+    calendar_day: list[CalendarDay] = []
+    tariff: list[Tariff] = []
+    account: list[Account] = []
+    medium_price: list[MediumPrice] = []

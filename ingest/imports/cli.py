@@ -13,6 +13,7 @@ from enpilot.database import connect, database_url
 from enpilot.plant import load_plant
 from enpilot.progress import progress_bar
 from ingest.imports.energy import import_energy
+from ingest.imports.invoice import import_invoice
 from ingest.imports.manual import import_manual
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
@@ -104,6 +105,17 @@ def manual(
             connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
         )
     _report(file, result)
+
+
+@app.command
+def invoice(file: Path) -> None:
+    """Import a utility's invoice (TOML); another one of the same number supersedes it."""
+    with connect(database_url(), "import invoice", autocommit=True) as connection:
+        done = import_invoice(connection, file, _author())
+    print(
+        f"invoice {done.number}: "
+        + (f"version {done.version}" if done.changed else "nothing to change")
+    )
 
 
 @app.command(name="list")

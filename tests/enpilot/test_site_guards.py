@@ -53,10 +53,19 @@ GUARDED = {
         " FROM non_routine_adjustment WHERE site_id = {site})",
     "saving_period": OF_SITE,
     "saving_result": OF_SITE,
+    "calendar_day": OF_SITE,
+    "tariff_record": "tariff_id IN (SELECT tariff_id FROM tariff WHERE site_id = {site})",
+    "account_record": "account_id IN (SELECT account_id FROM account WHERE site_id = {site})",
+    "medium_price": OF_SITE,
+    "demand_day": OF_SITE,
+    "cost_period": OF_SITE,
+    "invoice": OF_SITE,
+    "invoice_line": "invoice_id IN (SELECT invoice_id FROM invoice WHERE site_id = {site})",
 }  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
-    "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
+    "account", "tariff", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record",
+    "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
     "production_counter", "scheme_record", "series", "series_epoch", "shift", "shift_record",
     "site", "site_record", "virtual_point", "virtual_point_record",
@@ -185,6 +194,34 @@ INSERT INTO saving_result (site_id, retrofit_id, span, kind, claim, provisional,
                            withheld_code, data_version)
     SELECT site_id, retrofit_id, 'reporting', 'efficiency', 'model_unusable', true, true,
            'no_model', 1 FROM here JOIN retrofit USING (site_id);
+INSERT INTO calendar_day (site_id, day, kind, name_zh, name_en, valid_to, {SAID})
+    SELECT site_id, '2026-03-01', 'shutdown', '检修', 'overhaul', '2026-03-02T00:00Z',
+           {SAID_VALUES} FROM here;
+INSERT INTO tariff (site_id, code) SELECT site_id, 'industry' FROM here;
+INSERT INTO tariff_record (tariff_id, name_zh, name_en, rules, source, verified, {SAID})
+    SELECT tariff_id, '工业', 'industry', '{{{{}}}}', 'test', false, {SAID_VALUES}
+    FROM here JOIN tariff USING (site_id);
+INSERT INTO account (site_id, code) SELECT site_id, 'main' FROM here;
+INSERT INTO account_record (account_id, name_zh, name_en, tariff_id, point_ids, terms, {SAID})
+    SELECT account_id, '主', 'main', tariff_id, ARRAY[1], '{{{{}}}}', {SAID_VALUES}
+    FROM here JOIN account USING (site_id) JOIN tariff USING (site_id);
+INSERT INTO medium_price (site_id, medium, unit, yuan, steps, source, verified, {SAID})
+    SELECT site_id, 'steam', 't', 220, '[]', 'test', false, {SAID_VALUES} FROM here;
+INSERT INTO demand_day (site_id, account_id, day, demand_kw, at_ts, window_s, slide_s,
+                        distribution_coverage, windows_left_out, simulated, data_version)
+    SELECT site_id, account_id, '2026-03-01', 7, {AT}, 900, 60, 1, 0, true, 1
+    FROM here JOIN account USING (site_id);
+INSERT INTO cost_period (site_id, account_id, medium, period_kind, period_from, period_to, band,
+                         amount, unit, cost_yuan, simulated, tariff_verified, provisional,
+                         data_version)
+    SELECT site_id, account_id, 'electricity', 'day', '2026-03-01', '2026-03-02', 'peak', 7, 'kWh',
+           7, true, false, false, 1 FROM here JOIN account USING (site_id);
+INSERT INTO invoice (site_id, account_id, number, from_ts, to_ts, multiplier, total_kwh, total_yuan,
+                     file_name, file_sha256, synthetic, author, reason, commit_no)
+    SELECT site_id, account_id, '7', {DAY}, 1, 7, 7, 'test', 'x', true, 'tester', 'test', 1
+    FROM here JOIN account USING (site_id);
+INSERT INTO invoice_line (invoice_id, line_no, kind, code)
+    SELECT invoice_id, 1, 'energy', 'peak' FROM here JOIN invoice USING (site_id);
 INSERT INTO agent (agent_id, site_id) SELECT '{{code}}-gw', site_id FROM here;
 INSERT INTO publisher (name, site_id, kind, simulated, cycle_s)
     SELECT '{{code}}-scada', site_id, 'mqtt', false, 60 FROM here;
