@@ -12,7 +12,7 @@ from analytics.cost.account_bill import account_intervals, bill_of, billing_of
 from analytics.cost.cost_facts import CostFacts, UtilityAccount
 from analytics.cost.invoice import Comparison, compare_invoice, load_invoices
 from analytics.errors import NoTariffError
-from analytics.intervals.finding_rows import FindingRow
+from analytics.intervals.finding_rows import FindingRow, keep_findings
 
 __all__ = ["write_cost_findings"]
 
