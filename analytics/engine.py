@@ -20,6 +20,7 @@ from analytics.cost.figures import forget_cost_figures, write_cost_figures
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.enpis.lots import write_lot_figures
+from analytics.enpis.year_end import write_year_ends
 from analytics.errors import NoSuchSiteError
 from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
@@ -253,6 +254,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_saving_figures(connection, facts, span, version)
             rows += write_cost_figures(connection, facts, span, version)
         rows += write_enterprise_figures(connection, facts, version)
+        rows += write_year_ends(connection, facts, local_date(through, facts.zone), version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (site_id) DO UPDATE SET"

@@ -108,6 +108,17 @@ def test_weeks_quarters_and_rolling_years(works: str, tmp_path: Path) -> None:
     # Three months of twelve at 95 %; the path has gone a quarter of a year: 0.96^(3/12).
     assert rolling[3][1] == pytest.approx((275 + 0.95 * 90) / 365 * e)
     assert rolling[3][2] == pytest.approx(0.96**0.25 * e)
+    [end] = rows(
+        works,
+        "SELECT through, energy, intensity, target_intensity, probability, required_change,"
+        " required_code, method, withheld_code FROM enpi_year_end WHERE year_from = '2026-01-01'",
+    )
+    # 95 % of last year's rest is expected; the year may take 96 %: 350.4 - 85.5 of 261.25 days.
+    assert end == (
+        dt.date(2026, 4, 1), pytest.approx(0.95 * 365 * KGCE_A_DAY), pytest.approx(0.95 * e),
+        pytest.approx(0.96 * e), pytest.approx(1.0), pytest.approx(264.9 / 261.25 - 1),
+        "met_already", "last_year", None,
+    )  # fmt: skip
 
 
 def test_january_and_february_of_an_assigned_target_are_judged_together(
