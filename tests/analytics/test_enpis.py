@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from enpilot.database import connect
+from ingest.imports.value_added import import_value_added
 from tests.analytics.conftest import WORKS
 from tests.analytics.test_engine import compute, local, quarters, rows, steady
 from tests.imported import apply_plant, import_counts, import_production
@@ -543,3 +544,71 @@ def test_a_sub_meter_that_was_not_read_is_named(works: str, tmp_path: Path) -> N
     assert found == [
         (dt.date(2026, 3, 1), "remainder", []), (dt.date(2026, 3, 2), "incomplete", ["b"])
     ]  # fmt: skip
+
+
+VALUE_ADDED = """
+[[enterprise]]
+code = "owner"
+name = {zh = "公司", en = "Company"}
+[[ownership]]
+enterprise = "owner"
+[[enpi]]
+code = "value"
+name = {zh = "万元增加值能耗", en = "Per value added"}
+scheme = "electricity"
+kind = "value_added"
+price_year = 2020
+of_enterprise = true
+[[target]]
+enpi = "value"
+base_from = 2025-01-01
+base_to = 2026-01-01
+end_to = 2029-01-01
+annual_rate = "0.04"
+target_class = "assigned"
+authority = "test"
+"""
+
+
+def publish(works: str, folder: Path, lines: list[str], *, supersede: bool = False) -> None:
+    table, mapping = folder / f"va{len(lines)}{supersede}.csv", folder / "va.toml"
+    table.write_text(
+        "\n".join(["enterprise,price_year,value_yuan,from,to", *lines]) + "\n", "utf-8"
+    )
+    mapping.write_text('site = "works"\nsource = "statistics"\n', "utf-8")
+    with connect(works, "test", autocommit=True) as connection:
+        import_value_added(connection, table, mapping, "tester", supersede=supersede)
+
+
+def test_energy_per_value_added_takes_what_was_published(works: str, tmp_path: Path) -> None:
+    apply_plant(works, tmp_path, WORKS + VALUE_ADDED)
+    level = run(works, tmp_path, local(2025, 1, 1), local(2026, 1, 1))
+    run(works, tmp_path, local(2026, 1, 1), local(2026, 4, 1), 100, level=level)
+    quarter, year = "2025-01-01,2025-04-01", "2025-01-01,2026-01-01"
+    publish(works, tmp_path, [
+        f"owner,2020,9000000,{quarter}", f"owner,2020,40000000,{year}",
+        "owner,2020,9900000,2026-01-01,2026-04-01",
+    ])  # fmt: skip
+    compute(works)
+    columns = "period_to, intensity, target_intensity, status, withheld_code"
+    where = "code = 'value' AND period_from = '2026-01-01'"
+    by_end = {r[0]: r[1:] for r in figures(works, "year_to_date", columns, where)}
+    energy = 90 * KGCE_A_DAY
+    # 990 ten thousands of yuan against 900 in the same quarter: 1/1.1 of the intensity.
+    assert by_end[dt.date(2026, 4, 1)] == (
+        pytest.approx(energy / 990), pytest.approx(0.96 * energy / 900), "on_track", None
+    )  # fmt: skip
+    assert by_end[dt.date(2026, 3, 1)][3] == "value_added_missing"  # nobody published two months
+    owned = rows(
+        works,
+        "SELECT intensity, status FROM enterprise_enpi_period WHERE period_kind = 'quarter'"
+        " AND period_from = '2026-01-01'",
+    )
+    assert owned == [(pytest.approx(energy / 990), "on_track")]
+    # The next vintage is a loss: there is no intensity, and the energy stays.
+    publish(works, tmp_path, ["owner,2020,-100000,2026-01-01,2026-04-01"], supersede=True)
+    compute(works)
+    withheld = "withheld_code, energy"
+    assert figures(works, "quarter", withheld, where) == [
+        ("value_added_not_positive", pytest.approx(energy))
+    ]

@@ -161,6 +161,9 @@ CREATE TABLE value_added (
 CREATE UNIQUE INDEX value_added_current
     ON value_added (enterprise_id, price_year, period_from, period_to)
     WHERE superseded_commit_no IS NULL;
+ALTER TABLE import_run DROP CONSTRAINT import_run_kind_check;
+ALTER TABLE import_run ADD CONSTRAINT import_run_kind_check
+    CHECK (kind IN ('readings', 'output', 'energy', 'manual', 'variables', 'value_added'));
 ALTER TABLE value_added ENABLE ROW LEVEL SECURITY;
 CREATE POLICY granted ON value_added FOR SELECT
     USING (site_id IN (SELECT site_id FROM granted_site));
