@@ -4,6 +4,7 @@
 
     PermanentError
     └── AnalyticsError
+        ├── BenchError                a measurement that did not come about, or came out wrong
         ├── ClusterError              a Dask cluster that cannot be asked
         ├── CounterError              readings or rules that cannot be accounted
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
@@ -24,6 +25,7 @@ from enpilot.errors import PermanentError
 
 __all__ = [
     "AnalyticsError",
+    "BenchError",
     "ClusterError",
     "CounterError",
     "FactorError",
@@ -41,6 +43,10 @@ __all__ = [
 
 class AnalyticsError(PermanentError):
     """Base of what analytics refuses to compute."""
+
+
+class BenchError(AnalyticsError):
+    """A measurement that did not come about, or whose result is wrong."""
 
 
 class ClusterError(AnalyticsError):

@@ -422,8 +422,8 @@ def account_many(
             t, v, places, table, spans, replaced, replaced_offsets, status, rooms, out
         )
     interval_us = table[:, 4]
-    own = np.repeat(np.arange(n), sizes[:, 1])
-    start_us = sizes[own, 5] + (np.arange(rows) - rooms[own, 0]) * interval_us[own]
+    start_us = np.repeat(sizes[:, 5] - rooms[:-1, 0] * interval_us, sizes[:, 1])
+    start_us += np.arange(rows) * np.repeat(interval_us, sizes[:, 1])
     return Accounts(
         rows=rooms[:, 0].copy(),
         start_us=start_us,
