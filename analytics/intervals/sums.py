@@ -222,10 +222,12 @@ def _rows(
     connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
 ) -> dict[str, NDArray[Any]]:
     """Return the columns of the interval rows of a series in order of time, as they were sent."""
-    aggregates = ", ".join(f"array_agg({column} ORDER BY ts, epoch_id)" for column in _COLUMNS)
+    columns = ", ".join(_COLUMNS)
+    aggregates = ", ".join(f"array_agg({column})" for column in _COLUMNS)
     [row] = raw_rows(
         connection,
-        f"SELECT {aggregates} FROM interval_advance WHERE series_id = %s AND ts >= %s AND ts < %s",
+        f"SELECT {aggregates} FROM (SELECT {columns} FROM interval_advance WHERE series_id = %s"
+        " AND ts >= %s AND ts < %s ORDER BY ts, epoch_id) ordered",
         (series_id, since, until),
     )
     found = {}
