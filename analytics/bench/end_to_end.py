@@ -74,6 +74,11 @@ def measure_end_to_end(meters: int, days: int, workers: int) -> dict[str, Any]:
     workers
         Groups of points at once; 0 for as many as there are cores.
 
+    Returns
+    -------
+    dict
+        Figures by name: seconds [s], readings a second [1/s], ratios, settings of the server.
+
     Raises
     ------
     BenchError

@@ -46,6 +46,10 @@ def make_up(meters: int, minutes: int, *, odd: bool = True) -> Registers:
         How many.
     odd
         Whether some roll over, some are reset, and readings come some milliseconds late.
+
+    Returns
+    -------
+    Registers
     """
     chance = np.random.default_rng(_SEED)
     of_hour = 6 + 4 * np.sin(np.arange(1440) / 1440 * 2 * np.pi - 1.5)

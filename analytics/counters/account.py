@@ -340,7 +340,28 @@ def account(
     window: tuple[int, int] | None = None,
     replacements: Sequence[Replacement] = (),
 ) -> Account:
-    """Account one series; see `account_many`."""
+    """Account one series; see `account_many`.
+
+    Parameters
+    ----------
+    time_us, level_micro
+        Readings of the series, shape (n,) [us since 1970, UTC; 1e-6 counts].
+    rules
+        What holds for its registers.
+    window
+        [from, to) to book [us]; all readings if None.
+    replacements
+        In order of time.
+
+    Returns
+    -------
+    Account
+
+    Raises
+    ------
+    ReadingOrderError, LevelRangeError, CounterError
+        As `account_many`.
+    """
     offsets = np.array([0, len(time_us)], dtype=np.int64)
     windows = None if window is None else np.array([window], dtype=np.int64)
     return account_many(

@@ -56,7 +56,20 @@ class CounterEpoch:
 def load_epochs(
     connection: psycopg.Connection[Any], series_ids: Sequence[int]
 ) -> dict[int, list[CounterEpoch]]:
-    """Return the epochs in which each series counts, in order of time; none for a gauge."""
+    """Return the epochs in which each series counts, in order of time; none for a gauge.
+
+    Parameters
+    ----------
+    connection
+        As a role that may read the plant.
+    series_ids
+        The series.
+
+    Returns
+    -------
+    dict
+        Epochs by series; a series without one is left out.
+    """
     found: dict[int, list[CounterEpoch]] = defaultdict(list)
     rows = connection.execute(
         "SELECT series_id, epoch_id, counter_kind, coalesce(read_type, raw_type), raw_type,"
@@ -84,6 +97,18 @@ def load_replacements(
     """Return where one device followed another at the points of some series.
 
     With what was noted of the series' register then.
+
+    Parameters
+    ----------
+    connection
+        As a role that may read the plant.
+    series
+        The series with their points.
+
+    Returns
+    -------
+    dict
+        Replacements by series, in order of time.
     """
     rows = connection.execute(
         "SELECT w.s, i.valid_from, i.device_id, r.opening_raw, r.closing_raw"

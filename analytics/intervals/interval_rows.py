@@ -56,7 +56,15 @@ class Computed:
 
 
 def clear_windows(connection: psycopg.Connection[Any], computed: Sequence[Computed]) -> None:
-    """Delete the interval rows of the windows, and the gaps that touch them."""
+    """Delete the interval rows of the windows, and the gaps that touch them.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that claimed the spans.
+    computed
+        What came out, at most one a series.
+    """
     spans = (
         [one.series.series_id for one in computed],
         [instant(one.window[0]) for one in computed],
@@ -84,7 +92,17 @@ def clear_windows(connection: psycopg.Connection[Any], computed: Sequence[Comput
 def write_intervals(
     connection: psycopg.Connection[Any], computed: Sequence[Computed], version: int
 ) -> None:
-    """Write the interval rows of all accounts in one COPY."""
+    """Write the interval rows of all accounts in one COPY.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that claimed the spans.
+    computed
+        What came out, at most one a series.
+    version
+        Data version that the rows will name.
+    """
     parts = [(c, epoch, account) for c in computed for epoch, account in c.parts]
     sizes = [len(account.start_us) for _, _, account in parts]
     rows = new_rows(_ROW, sum(sizes))
@@ -122,7 +140,17 @@ def _simulated(readings: SeriesReadings | None, account: Account) -> NDArray[np.
 def write_gaps(
     connection: psycopg.Connection[Any], computed: Sequence[Computed], version: int
 ) -> None:
-    """Write each account's gaps; one across the border of two epochs is named by the first."""
+    """Write each account's gaps; one across the border of two epochs is named by the first.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that claimed the spans.
+    computed
+        What came out, at most one a series.
+    version
+        Data version that the rows will name.
+    """
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO gap (series_id, epoch_id, from_ts, to_ts, advance_micro, data_version)"
@@ -144,7 +172,17 @@ def write_gaps(
 def write_findings(
     connection: psycopg.Connection[Any], computed: Sequence[Computed], version: int
 ) -> None:
-    """Keep findings that are found again, add new ones, withdraw those that are gone."""
+    """Keep findings that are found again, add new ones, withdraw those that are gone.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that claimed the spans.
+    computed
+        What came out, at most one a series.
+    version
+        Data version that the rows will name.
+    """
     found = [
         (one.series, epoch, finding)
         for one in computed

@@ -171,7 +171,21 @@ def load_intervals(
     since: dt.datetime,
     until: dt.datetime,
 ) -> SeriesIntervals | None:
-    """Load the interval rows of a series in [since, until); None if it has no reading at all."""
+    """Load the interval rows of a series in [since, until); None if it has no reading at all.
+
+    Parameters
+    ----------
+    connection
+        As a role that may read ``interval_advance`` and ``reading``.
+    series_id, quantity
+        The series and what it measures.
+    since, until
+        On the 15-minute grid, the second excluded.
+
+    Returns
+    -------
+    SeriesIntervals or None
+    """
     # The first and last of what was dropped are kept rows, so this needs no archive.
     first, last = (
         f"(SELECT ts + late_ms * interval '1 ms' FROM {{}} WHERE series_id = %(s)s"
