@@ -55,6 +55,11 @@ def preview(connection: psycopg.Connection[Any], correction_id: int) -> list[Cha
         Not inside a transaction. What else is dirty at the point is computed first, so that only
         the correction makes the difference.
 
+    Returns
+    -------
+    list of Change
+        By what changes, in order; none if nothing would.
+
     Raises
     ------
     NoSuchCorrectionError

@@ -89,7 +89,13 @@ class Workers(Protocol):
 
 
 def available_cores() -> int:
-    """Return how many processors this process may use."""
+    """Return how many processors this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

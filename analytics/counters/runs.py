@@ -16,6 +16,15 @@ def join_accounts(parts: Sequence[Account]) -> Account:
     """Join the accounts of runs that follow each other; an interval that two reach is their sum.
 
     Indices of findings stay those of their own run.
+
+    Parameters
+    ----------
+    parts
+        At least one, in order of time.
+
+    Returns
+    -------
+    Account
     """
     if len(parts) == 1:
         return parts[0]

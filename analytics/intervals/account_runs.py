@@ -32,7 +32,18 @@ class Part:
 
 
 def account_parts(parts: Sequence[Part]) -> list[Account | None]:
-    """Return the account of each part; None if nothing measures there."""
+    """Return the account of each part; None if nothing measures there.
+
+    Parameters
+    ----------
+    parts
+        Readings, meaning and window of each.
+
+    Returns
+    -------
+    list of Account or None
+        In the order given.
+    """
     found: list[list[Account]] = [[] for _ in parts]
     runs: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]] = []
     for number, part in enumerate(parts):
