@@ -1,4 +1,7 @@
-"""Accounts of a register that began anew, put together again: nothing is booked in between."""
+"""Accounts of a register that began anew, put together again: nothing is booked in between.
+
+F28.
+"""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def expected_rest(
     Returns
     -------
     RestOfYear, float
-        The energy of the rest, and the output that is taken as planned for it.
+        The energy of the rest [energy unit], and the output taken as planned for it [output unit].
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""Readings of many series accounted in one go, where a register begins anew each side by itself."""
+"""Readings of many series accounted in one go, where a register begins anew each side by itself.
+
+F3, F28.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 The general way, a series at a time; `analytics.intervals.many_readings` takes it where a series
 needs it, and loads all others together.
+
+D1, D9.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Spans of time that lie near each other, as one; those far apart stay apart."""
+"""Spans of time that lie near each other, as one; those far apart stay apart (D11)."""
 
 from __future__ import annotations
 

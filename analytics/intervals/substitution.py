@@ -117,6 +117,10 @@ def substitute(
     ----------
     connection
         Inside the transaction that has just written the registers' rows of the whole span.
+    series_id, quantity
+        The series, and what it reads.
+    substitution
+        The amount and how it is shared out.
     version
         Data version that the rows will name.
     """
