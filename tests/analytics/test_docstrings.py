@@ -23,8 +23,8 @@ SOURCE = re.compile(
 )
 UNIT = re.compile(r"\[[^\]]+\]|\d ?\.\. ?\d|in \(-?\d, \d\)|above 0|at least \d|shape \(")
 MEASURED = ("float", "Fraction", "Decimal", "NDArray", "IntArray", "Floats")
-# Compilers and commands are no analytics.
-APART = ("analytics._jit", "analytics.cli", "analytics.bench")
+# Compilers, commands and their tables compute nothing.
+APART = ("analytics._jit", "analytics.cli", "analytics.bench", "analytics.printed")
 
 
 def public() -> Iterator[tuple[str, Callable[..., Any]]]:

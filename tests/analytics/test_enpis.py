@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from analytics.enpis.cli import enpi_lines, output_lines
 from enpilot.database import connect
 from ingest.imports.value_added import import_value_added
 from tests.analytics.conftest import WORKS
@@ -612,3 +613,24 @@ def test_energy_per_value_added_takes_what_was_published(works: str, tmp_path: P
     assert figures(works, "quarter", withheld, where) == [
         ("value_added_not_positive", pytest.approx(energy))
     ]
+
+
+def test_stages_are_shown_with_what_lies_between(works: str, tmp_path: Path) -> None:
+    since, until = local(2026, 3, 1), local(2026, 4, 1)
+    apply_plant(works, tmp_path, WORKS + LINE)
+    times = quarters(since, until)
+    import_counts(
+        works, tmp_path, times, [4 * i for i in range(len(times))], point="pieces",
+        quantity="pieces", unit="pcs", register_scale="1", side="primary", modulus=None,
+    )  # fmt: skip
+    import_production(works, tmp_path, [(since, until, "2900")])
+    import_production(works, tmp_path, [(since, until, "50")], disposition="scrap")
+    compute(works)
+    with connect(works, "test", autocommit=True) as connection:
+        found = [line.split() for line in output_lines(connection, "works", "section", "2026-03")]
+        judged = enpi_lines(connection, "works", "per-tonne", "month", 5)
+    # 31 days of 96 quarters with 4 pieces of a quarter of a tonne each: 2,976 t were counted.
+    assert found[1] == ["counted", "2,976.000", "0.000", "0.000", "1.000", "76.000"]
+    assert found[2][:5] == ["qualified", "2,900.000", "50.000", "0.000", "1.000"]
+    assert found[3][1] == "—"
+    assert "energy_missing" in judged[1]
