@@ -36,9 +36,9 @@ __all__ = ["Pass", "mark_dirty", "perform", "plan_groups", "recompute_site", "ru
 # Touched times nearer than this are computed in one go.
 _NEAR: Final = dt.timedelta(days=31)
 # What a group holds in memory at once, here and in the server: some 100 bytes a reading together.
-_GROUP_READINGS: Final = 2_000_000
+_GROUP_READINGS: Final = 3_000_000
 # Every point is a lock; the server has room for some thousand.
-_GROUP_POINTS: Final = 64
+_GROUP_POINTS: Final = 200
 
 
 @dataclass(slots=True)
