@@ -235,6 +235,8 @@ def _numbers(
     rest = np.array([values[i] for i in columns.real_at])
     if part.dtype != np.int64 or (rest.dtype != np.float64 and rest.dtype != np.int64):
         return None
+    if not np.isfinite(rest).all():
+        return None
     shape = (len(values), n)
     kind = np.full(shape, KIND_INT, np.int8)
     kind[columns.real_at] = KIND_REAL
