@@ -230,6 +230,8 @@ def _numbers(
         if real.dtype != np.float64 and real.dtype != np.int64:
             return None
         real = real.reshape(size).astype(np.float64, copy=False)
+        if not np.isfinite(real).all():
+            return None
         return _same(_REAL, size), _same(_NO_WHOLE, size), real
     part = np.array([values[i] for i in columns.whole_at])
     rest = np.array([values[i] for i in columns.real_at])
