@@ -650,3 +650,16 @@ def test_stages_are_shown_with_what_lies_between(works: str, tmp_path: Path) -> 
     assert found[2][:5] == ["qualified", "2,900.000", "50.000", "0.000", "1.000"]
     assert found[3][1] == "—"
     assert "energy_missing" in judged[1]
+
+
+def test_output_that_was_entered_twice_is_a_finding(works: str, tmp_path: Path) -> None:
+    run(works, tmp_path, local(2026, 3, 1), local(2026, 4, 1))
+    import_production(works, tmp_path, [(local(2026, 3, 1), local(2026, 4, 1), "310")])
+    compute(works)
+    query = (
+        "SELECT subject, at_ts, (evidence->>'pairs')::int FROM finding"
+        " WHERE code = 'output_overlaps' AND withdrawn_version IS NULL ORDER BY at_ts"
+    )
+    found = rows(works, query)
+    assert len(found) == 31  # the month lies over each of its days
+    assert found[3] == ("section l1 qualified", local(2026, 3, 4), 1)
