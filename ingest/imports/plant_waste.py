@@ -119,6 +119,9 @@ def _machine(
     ids: dict[tuple[str, str], int],
 ) -> DatedRow:
     status = machine.status
+    status_series_id = status and series_of(
+        connection, site_id, ids["point", status.point], "status", status.channel
+    )
     return dated_row(
         machine,
         names_of(machine.name)
@@ -126,10 +129,7 @@ def _machine(
             "point_id": ids["point", machine.point],
             "idle_from": _decimal(machine.idle_from),
             "running_from": _decimal(machine.running_from),
-            "status_series_id": status
-            and series_of(
-                connection, site_id, ids["point", status.point], "status", status.channel
-            ),
+            "status_series_id": status_series_id,
             "off_values": status.off if status else [],
             "idle_values": status.idle if status else [],
             "output_point_id": machine.output_point and ids["point", machine.output_point],
@@ -152,11 +152,11 @@ def _calibrations(
         if device.calibrated_on is None:
             continue
         due = device.calibration_due
+        until = None if due is None else _midnight(due + dt.timedelta(days=1), zone)
         row = DatedRow(
             {"due_on": due, "certificate": device.certificate},
-            dt.datetime.combine(device.calibrated_on, dt.time(), zone).astimezone(dt.UTC),
-            due
-            and dt.datetime.combine(due + dt.timedelta(days=1), dt.time(), zone).astimezone(dt.UTC),
+            _midnight(device.calibrated_on, zone),
+            until,
         )
         key = {
             "site_id": site_id,
@@ -169,3 +169,7 @@ def _calibrations(
 
 def _decimal(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
+
+
+def _midnight(day: dt.date, zone: dt.tzinfo | None) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
