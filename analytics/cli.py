@@ -20,6 +20,7 @@ from analytics.past import reproduce
 from analytics.preview import preview
 from analytics.savings.report import savings_lines
 from analytics.settings import AnalyzeSettings
+from analytics.waste.cli import decide_waste, waste
 from analytics.workers import Cluster, Cores, Workers
 from enpilot import __version__
 from enpilot.archive import ArchiveUnavailableError
@@ -35,6 +36,8 @@ app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.
 app.command(bill)
 app.command(demand)
 app.command(invoice)
+app.command(waste)
+app.command(decide_waste)
 _log = structlog.get_logger("analytics")
 # The first pass, or a long correction; a running plant touches a handful a round.
 _WORTH_SAYING: Final = 100
