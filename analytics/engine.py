@@ -20,6 +20,7 @@ from analytics.cost.figures import forget_cost_figures, write_cost_figures
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.enpis.lots import write_lot_figures
+from analytics.enpis.year_end import write_year_ends
 from analytics.errors import NoSuchSiteError
 from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
@@ -77,6 +78,11 @@ def run_once(
         Who does it; None for one after the other on the connection.
     tell
         Is told how far it is.
+
+    Returns
+    -------
+    Pass
+        What was computed, and which points stay dirty because their archive is away.
     """
     workers = workers or Here(connection)
     # Rows name the last version that was complete when the pass began; what arrives meanwhile
@@ -105,6 +111,10 @@ def perform(connection: psycopg.Connection[Any], task: Task) -> Done:
         In autocommit mode.
     task
         What to compute.
+
+    Returns
+    -------
+    Done
     """
     if isinstance(task, SiteFigures):
         return Done(figures=recompute_site(connection, task.site_id, task.version))
@@ -132,6 +142,11 @@ def plan_groups(
         Data version that rows will name.
     most_readings, most_points
         A group is full with these; one point may have more readings.
+
+    Returns
+    -------
+    list of PointGroup
+        In order of site and point.
     """
     # How many readings a span holds is guessed from its length and the schedule.
     rows = connection.execute(
@@ -216,7 +231,22 @@ def mark_dirty(
 
 
 def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: int) -> int:
-    """Compute a site's figures where they are dirty; return how many rows were written."""
+    """Compute a site's figures where they are dirty; return how many rows were written.
+
+    Parameters
+    ----------
+    connection
+        Not inside a transaction, or inside one that is to be rolled back.
+    site_id
+        The site.
+    version
+        Data version that the rows will name.
+
+    Returns
+    -------
+    int
+        Rows written; 0 if nothing was dirty or another process had claimed it.
+    """
     with connection.transaction():
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.site', %s))", (site_id,)
@@ -253,6 +283,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_saving_figures(connection, facts, span, version)
             rows += write_cost_figures(connection, facts, span, version)
         rows += write_enterprise_figures(connection, facts, version)
+        rows += write_year_ends(connection, facts, local_date(through, facts.zone), version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (site_id) DO UPDATE SET"

@@ -4,6 +4,7 @@
 
     PermanentError
     └── AnalyticsError
+        ├── BenchError                a measurement that did not come about, or came out wrong
         ├── ClusterError              a Dask cluster that cannot be asked
         ├── BaselineError             a model or a comparison that the data do not allow
         ├── CounterError              readings or rules that cannot be accounted
@@ -33,6 +34,7 @@ from enpilot.errors import PermanentError
 __all__ = [
     "AnalyticsError",
     "BaselineError",
+    "BenchError",
     "ClusterError",
     "CostError",
     "CounterError",
@@ -56,6 +58,10 @@ __all__ = [
 
 class AnalyticsError(PermanentError):
     """Base of what analytics refuses to compute."""
+
+
+class BenchError(AnalyticsError):
+    """A measurement that did not come about, or whose result is wrong."""
 
 
 class ClusterError(AnalyticsError):

@@ -131,6 +131,15 @@ def total(
         Gives the intervals of a series; they must reach over the window.
     since, until
         Ends on the 15-minute grid.
+
+    Returns
+    -------
+    EnergyTotal
+        In the scheme's unit [kgce, or the medium's own], or withheld with the reason.
+
+    Notes
+    -----
+    F5, F6, F15, F24; GB/T 2589.
     """
     parts: list[_Part] = []
     received = expected = 0.0
@@ -275,7 +284,20 @@ def _sign(scheme: Scheme, kind: str) -> int:
 def covered_share(
     spans: Sequence[tuple[dt.datetime, dt.datetime]], since: dt.datetime, until: dt.datetime
 ) -> float:
-    """Return the share of [since, until) that the union of some spans inside it covers."""
+    """Return the share of a window that some spans inside it cover together (F4).
+
+    Parameters
+    ----------
+    spans
+        May overlap each other.
+    since, until
+        The window.
+
+    Returns
+    -------
+    float
+        0 .. 1.
+    """
     covered = dt.timedelta(0)
     reached = since
     for low, high in sorted(spans):

@@ -191,35 +191,109 @@ def _holds(shift: Shift, at: dt.datetime) -> bool:
 
 
 def midnight(day: dt.date, zone: ZoneInfo) -> dt.datetime:
-    """Return the instant at which a civil day begins [UTC]."""
+    """Return the instant at which a civil day begins (F21).
+
+    Parameters
+    ----------
+    day
+        Local.
+    zone
+        Of the site.
+
+    Returns
+    -------
+    datetime
+        In UTC.
+    """
     return dt.datetime.combine(day, dt.time(0), zone).astimezone(dt.UTC)
 
 
 def local_date(at: dt.datetime, zone: ZoneInfo) -> dt.date:
-    """Return the civil day that an instant lies in."""
+    """Return the civil day that an instant lies in (F21).
+
+    Parameters
+    ----------
+    at
+        With a zone.
+    zone
+        Of the site.
+
+    Returns
+    -------
+    date
+        Local.
+    """
     return at.astimezone(zone).date()
 
 
 def month_start(day: dt.date, month_day: int = 1) -> dt.date:
-    """Return the first day of a day's month; of a reporting month if it begins on another day."""
+    """Return the first day of a day's month (F21).
+
+    Parameters
+    ----------
+    day
+        Local.
+    month_day
+        On which reporting months begin; 1 .. 28.
+
+    Returns
+    -------
+    date
+        On or before the day.
+    """
     if day.day >= month_day:
         return day.replace(day=month_day)
     return (day.replace(day=1) - _DAY).replace(day=month_day)
 
 
 def month_after(day: dt.date, month_day: int = 1) -> dt.date:
-    """Return the first day of the month after a day's."""
+    """Return the first day of the month after a day's (F21).
+
+    Parameters
+    ----------
+    day, month_day
+        See `month_start`.
+
+    Returns
+    -------
+    date
+        After the day.
+    """
     return (month_start(day, month_day).replace(day=1) + 32 * _DAY).replace(day=month_day)
 
 
 def days_of(since: dt.date, until: dt.date) -> Iterator[Period]:
-    """Yield the days in [since, until)."""
+    """Yield the days in [since, until).
+
+    Parameters
+    ----------
+    since, until
+        Local dates.
+
+    Yields
+    ------
+    Period
+        Of one day.
+    """
     for n in range((until - since).days):
         yield Period(since + n * _DAY, since + (n + 1) * _DAY, "day")
 
 
 def months_of(since: dt.date, until: dt.date, month_day: int = 1) -> Iterator[Period]:
-    """Yield the whole months that have a day in [since, until)."""
+    """Yield the whole months that have a day in [since, until).
+
+    Parameters
+    ----------
+    since, until
+        Local dates.
+    month_day
+        On which reporting months begin; 1 .. 28.
+
+    Yields
+    ------
+    Period
+        Of one month.
+    """
     first = month_start(since, month_day)
     while first < until:
         after = month_after(first, month_day)
@@ -228,7 +302,20 @@ def months_of(since: dt.date, until: dt.date, month_day: int = 1) -> Iterator[Pe
 
 
 def years_later(day: dt.date, years: int) -> dt.date:
-    """Return the same day of another year; 29 February becomes 1 March where there is none."""
+    """Return the same day of another year (F8).
+
+    Parameters
+    ----------
+    day
+        Any date.
+    years
+        May be negative.
+
+    Returns
+    -------
+    date
+        29 February becomes 1 March where there is none.
+    """
     try:
         return day.replace(year=day.year + years)
     except ValueError:

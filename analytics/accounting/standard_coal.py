@@ -84,7 +84,22 @@ class FactorSet:
 def load_factors(
     connection: psycopg.Connection[Any], standard: str, edition: str, electricity_basis: str
 ) -> FactorSet:
-    """Load the current factors of a standard and edition."""
+    """Load the current factors of a standard and edition.
+
+    Parameters
+    ----------
+    connection
+        To the platform's database.
+    standard, edition
+        "GB/T 2589", "2020".
+    electricity_basis
+        "physical" (当量值) or "primary" (等价值).
+
+    Returns
+    -------
+    FactorSet
+        Of all media that the standard names.
+    """
     return FactorSet(
         standard,
         edition,

@@ -2,6 +2,8 @@
 
 Bases are data of the plant file: China counts heating below 18 °C and cooling above 26 °C (GB
 50176, JGJ 26), North America below and above 65 °F.
+
+ISO 15927-6.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A baseline model: which variables it takes, where it bends, and its regression."""
+"""A baseline model: which variables it takes, where it bends, and its regression.
+
+ISO 50006, GB/T 36713.
+"""
 
 from __future__ import annotations
 

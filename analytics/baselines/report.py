@@ -24,6 +24,11 @@ def baseline_lines(
     code, site
         Of the baseline; the site may be left out where only one has such a baseline.
 
+    Yields
+    ------
+    str
+        A line.
+
     Raises
     ------
     NoSuchBaselineError

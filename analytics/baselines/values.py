@@ -1,4 +1,7 @@
-"""Energy and variables of a site's days or months, out of what is stored; missing is not zero."""
+"""Energy and variables of a site's days or months, out of what is stored; missing is not zero.
+
+ISO 50006.
+"""
 
 from __future__ import annotations
 
@@ -249,7 +252,7 @@ def complete(values: Mapping[str, float | None], codes: Sequence[str]) -> bool:
     Parameters
     ----------
     values
-        By code; None or absent where not known.
+        By code [unit of the variable]; None or absent where not known.
     codes
         Those that are needed.
 

@@ -1,4 +1,4 @@
-"""A bill of an account from the database: intervals by band, reactive energy, demand."""
+"""A bill of an account from the database: intervals by band, reactive energy, demand (F26, F27)."""
 
 from __future__ import annotations
 

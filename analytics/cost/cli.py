@@ -22,6 +22,7 @@ from analytics.cost.demand import DemandForecast, forecast_demand
 from analytics.cost.demand_days import contract_minutes
 from analytics.cost.invoice import ComparedLine, compare_invoice, load_invoices
 from analytics.intervals.readings import microseconds
+from analytics.printed import parse_month, table_lines
 from enpilot.database import connect, database_url
 from enpilot.errors import ConfigurationError
 
@@ -48,7 +49,7 @@ def bill(account: str, *, month: str, site: str | None = None) -> None:
     ConfigurationError
         If there is no such account, month or site, or nothing is computed yet.
     """
-    first = _month(month)
+    first = parse_month(month)
     with connect(database_url(), "analyze", autocommit=True) as connection:
         costs, found, through = _account(connection, account, site)
         since, until = billing_of(found, first)
@@ -95,7 +96,7 @@ def bill_text(account: str, computed: AccountBill) -> list[str]:
         )  # fmt: skip
     total = f"({paper.withheld})" if paper.total_yuan is None else str(paper.total_yuan)
     rows.append(("total", _exact(paper.metered_kwh), "kWh", "", total, ""))
-    lines += _table(rows, right=(1, 3, 4))
+    lines += table_lines(rows, right=(1, 3, 4))
     if paper.power_factor is not None:
         lines.append(f"power factor {float(paper.power_factor):.2f}")
     if computed.computed_demand_kw is not None:
@@ -168,7 +169,7 @@ def demand(account: str, *, site: str | None = None, limit: float | None = None)
         )
         for day, kw, at, least, most, left_out in days
     ]  # fmt: skip
-    for line in _table(rows, right=(1, 3, 4, 5)):
+    for line in table_lines(rows, right=(1, 3, 4, 5)):
         print(line)
 
 
@@ -260,14 +261,7 @@ def comparison_text(compared: Sequence[ComparedLine]) -> list[str]:
         )
         for line in compared
     ]  # fmt: skip
-    return _table(rows, right=(3, 4, 5))
-
-
-def _month(text: str) -> dt.date:
-    try:
-        return dt.datetime.strptime(text, "%Y-%m").replace(tzinfo=dt.UTC).date()
-    except ValueError as error:
-        raise ConfigurationError(f"--month {text!r} is no month such as 2025-03") from error
+    return table_lines(rows, right=(3, 4, 5))
 
 
 def _sites(connection: psycopg.Connection[Any], site: str | None) -> list[CostFacts]:
@@ -317,14 +311,3 @@ def _exact(value: Fraction | None, places: int = 2) -> str:
 
 def _number(value: float | None) -> str:
     return "—" if value is None else f"{value:,.1f}"
-
-
-def _table(rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -1,4 +1,7 @@
-"""What is known of a site's costs: accounts with their tariffs and meters, prices, calendar."""
+"""What is known of a site's costs: accounts with their tariffs and meters, prices, calendar.
+
+F2, F27.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other media cost: gas, water, steam by day and month, with steps by the month."""
+"""What other media cost: gas, water, steam by day and month, with steps by the month (F27)."""
 
 from __future__ import annotations
 

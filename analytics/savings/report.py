@@ -1,4 +1,4 @@
-"""Savings as a table for people: projects, and the programmes they add up to."""
+"""Savings as a table for people: projects, and the programmes they add up to (F40)."""
 
 from __future__ import annotations
 
@@ -72,6 +72,11 @@ def savings_lines(
         To the database.
     project, site
         Codes; all of them without.
+
+    Yields
+    ------
+    str
+        A line.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How many tce are in a unit of what a baseline counts."""
+"""How many tce are in a unit of what a baseline counts (F6)."""
 
 from __future__ import annotations
 

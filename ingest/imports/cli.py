@@ -22,6 +22,7 @@ from ingest.imports.report import report_lines
 from ingest.imports.result import ImportResult
 from ingest.imports.retract import retract as retract_import
 from ingest.imports.run_list import list_imports
+from ingest.imports.value_added import import_value_added
 from ingest.imports.variables import import_variables
 
 __all__ = ["app"]
@@ -78,6 +79,18 @@ def energy(
     """Import an energy ledger with stock: fuels, steam and heat that no register counts."""
     with connect(database_url(), "import energy", autocommit=True) as connection:
         result = import_energy(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
+        )
+    _report(file, result)
+
+
+@app.command(name="value-added")
+def value_added(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import value added of enterprises, by price basis; a revision is a new vintage."""
+    with connect(database_url(), "import value-added", autocommit=True) as connection:
+        result = import_value_added(
             connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
         )
     _report(file, result)

@@ -14,6 +14,7 @@ __all__ = [
     "ENERGY",
     "MANUAL",
     "OUTPUT",
+    "VALUE_ADDED",
     "VARIABLES",
     "Entry",
     "EntryKind",
@@ -74,6 +75,14 @@ VARIABLES: Final = EntryKind(
     "value_id",
     ("relevant_variable_id", "from_ts", "to_ts"),
     ("value",),
+)
+VALUE_ADDED: Final = EntryKind(
+    "value_added",
+    "value_added",
+    "value_added_id",
+    ("enterprise_id", "price_year", "from_ts", "to_ts"),
+    ("value_yuan",),
+    ("period_from", "period_to", "deflator", "published"),
 )
 _PROVENANCE: Final = ("source", "synthetic")
 

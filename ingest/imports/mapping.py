@@ -35,6 +35,7 @@ __all__ = [
     "ReadingsMapping",
     "TimeForm",
     "UnitWord",
+    "ValueAddedMapping",
     "VariablesMapping",
     "read_mapping",
 ]
@@ -164,6 +165,10 @@ class OutputMapping(EntryMapping, kw_only=True):
 
 class VariablesMapping(EntryMapping, kw_only=True):
     """Mapping of values of relevant variables."""
+
+
+class ValueAddedMapping(EntryMapping, kw_only=True):
+    """Mapping of value added of enterprises."""
 
 
 class UnitWord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

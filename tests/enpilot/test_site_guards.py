@@ -43,6 +43,7 @@ GUARDED = {
     "lot_energy": OF_SITE,
     "virtual_point_period": OF_SITE,
     "balance_period": OF_SITE,
+    "enpi_year_end": OF_SITE,
     "relevant_variable_value": OF_SITE,
     "baseline_record": "baseline_id IN (SELECT baseline_id FROM baseline WHERE site_id = {site})",
     "baseline_model": OF_SITE,
@@ -146,6 +147,10 @@ INSERT INTO virtual_point_period (site_id, virtual_point_id, period_kind, period
                                   amount, unit, simulated, data_version)
     SELECT site_id, virtual_point_id, 'day', '2026-03-01', '2026-03-02', 7, 'kWh', true, 1
     FROM here JOIN virtual_point USING (site_id);
+INSERT INTO enpi_year_end (site_id, enpi_id, year_from, year_to, through, synthetic, withheld_code,
+                           data_version)
+    SELECT site_id, enpi_id, '2026-01-01', '2027-01-01', '2026-04-01', true, 'no_base', 1
+    FROM here JOIN enpi USING (site_id);
 INSERT INTO balance_period (site_id, medium, parent_point_id, period_kind, period_from, period_to,
                             unit, incomplete, status, data_version)
     SELECT site_id, 'electricity', 0, 'day', '2026-03-01', '2026-03-02', 'kWh', '{{{{}}}}',

@@ -16,6 +16,7 @@ from ingest.imports.findings import FINDINGS
 from ingest.imports.manual_table import MANUAL_FIELDS
 from ingest.imports.mapping import read_mapping
 from ingest.imports.output import OUTPUT_FIELDS
+from ingest.imports.value_added import VALUE_ADDED_FIELDS
 from ingest.imports.variables import VARIABLE_FIELDS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/import-mapping.md").read_text("utf-8")
@@ -38,6 +39,7 @@ STRUCTURES: dict[str, type[msgspec.Struct]] = {
     "output and energy": mapping.EntryMapping,
     "energy": mapping.EnergyMapping,
     "variables": mapping.VariablesMapping,
+    "value-added": mapping.ValueAddedMapping,
     "`[units]`": mapping.UnitWord,
     "manual": mapping.ManualMapping,
     "`[[series]]` of manual": mapping.ManualSeries,
@@ -85,6 +87,10 @@ def test_every_field_of_an_entry_is_named(field: object) -> None:
 
 def test_every_field_of_a_variable_is_named() -> None:
     assert all(f"`{field.name}`" in SECTIONS["variables"] for field in VARIABLE_FIELDS)
+
+
+def test_every_field_of_value_added_is_named() -> None:
+    assert all(f"`{field.name}`" in SECTIONS["value-added"] for field in VALUE_ADDED_FIELDS)
 
 
 def test_every_kind_and_manual_field_is_named() -> None:
