@@ -120,12 +120,12 @@ def night(quarters: LocalQuarters) -> NDArray[np.bool_]:
     Parameters
     ----------
     quarters
-        Of a site.
+        Of a site, shape (n,).
 
     Returns
     -------
     ndarray of bool
-        Shape (n,).
+        For each quarter-hour, shape (n,).
 
     Notes
     -----

@@ -1,9 +1,9 @@
-"""``enpilot analyze waste`` and ``decide-waste``: what a site wastes, ranked, and what becomes of it."""
+"""``enpilot analyze waste`` and ``decide-waste``: what a site wastes, and what becomes of it."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import cyclopts
@@ -11,6 +11,7 @@ import psycopg
 
 from analytics.accounting.site_facts import load_site_facts
 from analytics.errors import NoSuchSiteError
+from analytics.printed import table_lines
 from analytics.waste.found import METER_KINDS, PricedWaste
 from analytics.waste.stored import Decision, FoundWaste, decide, look_for_waste
 from enpilot.database import connect, database_url
@@ -44,17 +45,18 @@ def waste(
     if since >= until:
         raise ConfigurationError(f"--from {since} is not before --to {until}")
     with connect(database_url(), "analyze", autocommit=True) as connection:
-        row = connection.execute("SELECT site_id FROM site WHERE code = %s", (site,)).fetchone()
+        row: Any = connection.execute(
+            "SELECT site_id FROM site WHERE code = %s", (site,)
+        ).fetchone()
         if row is None:
             raise NoSuchSiteError(f"no site {site!r}: see `enpilot import plant`")
-        found = look_for_waste(connection, load_site_facts(connection, row[0]), since, until)
-        codes: dict[int, str] = dict(
-            connection.execute(
-                "SELECT point_id, code FROM point WHERE site_id = %s", row
-            ).fetchall()
-        )
-        decided = _decided(connection, row[0])
-    for line in waste_text(found, codes, decided):
+        site_id = int(row[0])
+        found = look_for_waste(connection, load_site_facts(connection, site_id), since, until)
+        points: list[tuple[Any, ...]] = connection.execute(
+            "SELECT point_id, code FROM point WHERE site_id = %s", (site_id,)
+        ).fetchall()
+        decided = _decided(connection, site_id)
+    for line in waste_text(found, dict(points), decided):
         print(line)
 
 
@@ -121,11 +123,11 @@ def waste_text(
         if rows:
             head = ("", "what", "where", "measured", "", "tce", "yuan", "yuan a year", "over", "")
             lines += ["", title] if title else [""]
-            lines += _table([head, *rows], right=(0, 3, 5, 6, 7))
+            lines += table_lines([head, *rows], right=(0, 3, 5, 6, 7))
     if not found.ranked:
         lines.append("nothing found")
     if found.base_loads:
-        rows = [
+        loads = [
             (
                 codes[r.point_id], r.hours, f"{r.load.rate:,.1f}", f"{r.unit}/h",
                 f"{r.load.low:,.1f} to {r.load.high:,.1f}",
@@ -134,8 +136,8 @@ def waste_text(
             )
             for r in found.base_loads
         ]  # fmt: skip
-        head = ("base load", "hours", "rate", "", "quartiles", "share", "against last year", "over")
-        lines += ["", *_table([head, *rows], right=(2, 5, 6, 7))]
+        top = ("base load", "hours", "rate", "", "quartiles", "share", "against last year", "over")
+        lines += ["", *table_lines([top, *loads], right=(2, 5, 6, 7))]
     if any(one.waste.simulated for one in found.ranked) or any(
         r.simulated for r in found.base_loads
     ):
@@ -164,14 +166,3 @@ def _cells(
         over,
         state,
     )
-
-
-def _table(rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

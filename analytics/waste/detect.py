@@ -78,6 +78,10 @@ def find_waste(job: Job) -> list[Waste]:
     list of Waste
         Not priced, in no order. The same energy may be found by several detectors, and at a meter
         and the one above it: findings are not added up.
+
+    Notes
+    -----
+    F23, F31, F33, F38. Nothing is found on days of a planned shutdown.
     """
     found: list[Waste] = []
     for point_id in job.points():
@@ -105,6 +109,10 @@ def base_loads(job: Job) -> list[BaseLoadRow]:
     -------
     list of BaseLoadRow
         Without hours of which too little is known.
+
+    Notes
+    -----
+    The year before is the same 52 weeks earlier, the same season and weekdays (F8).
     """
     rows = []
     for point_id in job.points():

@@ -136,7 +136,7 @@ def rank(found: list[PricedWaste]) -> list[PricedWaste]:
     list of PricedWaste
         Waste before meters in doubt; by yuan (of a year where it goes on, else as measured), those
         without a price by tce, and those without either last. Equal ones by kind, point and
-        subject, so that the order is always the same.
+        subject, so that the order is always the same (F36).
     """
 
     def key(one: PricedWaste) -> tuple[bool, float, float, str, int, str]:

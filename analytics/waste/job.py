@@ -87,9 +87,7 @@ class Job:
         first = int(np.flatnonzero(self.judged)[0]) if run is None else run[0]
         after = len(quarters.day) if run is None else run[1]
         told = self.judged if known is None else known & self.judged
-        days = (
-            float(told.sum()) / QUARTERS_A_DAY if run is None else (after - first) / QUARTERS_A_DAY
-        )
+        measured = float(told.sum()) if run is None else after - first
         return Waste(
             kind,
             point_id,
@@ -98,7 +96,7 @@ class Job:
             self.loads.unit(point_id),
             quarters.instant(first),
             quarters.instant(after),
-            days,
+            measured / QUARTERS_A_DAY,
             run is None,
             by_quarter,
             evidence,

@@ -60,7 +60,7 @@ def coal_equivalent(
     Parameters
     ----------
     amount
-        In ``unit``.
+        What was used [``unit``].
     medium, unit
         What it is of.
     schemes
@@ -101,6 +101,10 @@ def price_of(tariff: Tariff, band_yuan: Fraction) -> Fraction:
     -------
     Fraction
         What one more kWh costs: basic charges and adjustments do not depend on it [yuan/kWh].
+
+    Notes
+    -----
+    As bills have it: 发改价格〔2023〕526号 lists the parts of the price.
     """
     return band_yuan + sum(
         (Fraction(p.yuan_per_kwh) for p in tariff.parts if not p.floats), Fraction(0)

@@ -225,6 +225,10 @@ def runs_of(held: NDArray[np.bool_], shortest: int = 1, bridged: int = 0) -> lis
     -------
     list of tuple
         First and one past the last of each run, in order.
+
+    Notes
+    -----
+    What a run adds up to is a sum over the grid, in order (F36).
     """
     edges = np.flatnonzero(np.diff(np.concatenate(([False], held, [False])).astype(np.int8)))
     found: list[tuple[int, int]] = []

@@ -177,6 +177,10 @@ def deviations(used: QuarterHours, expected: Expected) -> list[Deviation]:
     list of Deviation
         In order of time; each quarter-hour exceeds by 4 standard deviations, breaks of up to half
         an hour excepted.
+
+    Notes
+    -----
+    z by median and median absolute deviation (Hampel 1974); the limit is our own choice.
     """
     both = used.known & expected.known
     z = np.where(both, (used.amount - expected.amount) / expected.deviation, 0.0)
