@@ -19,6 +19,7 @@ from analytics.engine import Pass, mark_dirty, run_once
 from analytics.enpis.cli import enpi, output
 from analytics.past import reproduce
 from analytics.preview import preview
+from analytics.quality.cli import quality
 from analytics.savings.report import savings_lines
 from analytics.settings import AnalyzeSettings
 from analytics.waste.cli import decide_waste, waste
@@ -39,6 +40,7 @@ app.command(output)
 app.command(bill)
 app.command(demand)
 app.command(invoice)
+app.command(quality)
 app.command(waste)
 app.command(decide_waste)
 _log = structlog.get_logger("analytics")
