@@ -63,17 +63,19 @@ def main_kw(at: dt.datetime) -> float:
 
 
 def import_load(
-    url: str, folder: Path, point: str, kw: Callable[[dt.datetime], float], *, days: int = 98
+    url: str, folder: Path, point: str, kw: Callable[[dt.datetime], float], **column: str
 ) -> None:
-    """Import registers of 0.1 kWh, and half an hour of the day after."""
-    at = dt.datetime.combine(UNTIL, dt.time(), ZONE) - dt.timedelta(days=days)
+    """Import 14 weeks of registers of 0.1 kWh, and half an hour of the day after."""
+    at = dt.datetime.combine(UNTIL, dt.time(), ZONE) - dt.timedelta(days=98)
     times, counts, level = [], [], 0.0
     while at <= dt.datetime.combine(UNTIL, dt.time(0, 30), ZONE):
         times.append(at)
         counts.append(round(level * 10))
         level += kw(at) / 4
         at += QUARTER
-    import_counts(url, folder, times, counts, point=point, register_scale="0.1", side="primary")
+    import_counts(
+        url, folder, times, counts, point=point, register_scale="0.1", side="primary", **column
+    )
 
 
 def compute(url: str, version: int, until: dt.date = UNTIL) -> int:
