@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -162,13 +163,15 @@ def base_load(
     by_day = []
     energy = 0.0
     counted = 0
-    for number in range(len(quarters.days)):
-        wanted = when & (quarters.day == number)
-        own = wanted & used.known
+    ends = np.searchsorted(quarters.day, np.arange(len(quarters.days) + 1))
+    for begin, end in itertools.pairwise(ends.tolist()):
+        wanted = when[begin:end]
+        own = wanted & used.known[begin:end]
         if wanted.any() and own.sum() >= _ENOUGH_OF_A_DAY * wanted.sum():
-            rates = used.rate[own]
-            by_day.append(float(np.quantile(rates, _LOW, method="lower")))
-            energy += float(used.amount[own].sum())
+            amounts = used.amount[begin:end][own]
+            low = float(np.quantile(amounts, _LOW, method="lower"))
+            by_day.append(low * QUARTERS_AN_HOUR)
+            energy += float(amounts.sum())
             counted += int(own.sum())
     if len(by_day) < _FEWEST_DAYS:
         return None

@@ -36,6 +36,16 @@ commissioning = "accepted"
 code = "press"
 name = { zh = "压机", en = "Press" }
 point = "press"
+[[shift]]
+code = "early"
+name = { zh = "早班", en = "Early" }
+starts = 06:00:00
+ends = 14:00:00
+[[shift]]
+code = "late"
+name = { zh = "中班", en = "Late" }
+starts = 14:00:00
+ends = 22:00:00
 [[flat_price]]
 yuan_per_kwh = "0.8"
 source = "made up for tests"
@@ -102,7 +112,18 @@ def test_what_was_planted_is_found_priced_kept_and_decided(
     apply_plant(postgres_url, tmp_path, WORKS + PRESS)
     import_load(postgres_url, tmp_path, "main", main_kw)
     import_load(postgres_url, tmp_path, "press", press_kw)
+    # Three days earlier the same waste was found already, over fewer days.
+    assert compute(postgres_url, 6, UNTIL - dt.timedelta(days=3)) > 0
+    earlier = dict(rows(postgres_url, "SELECT kind, waste_id FROM waste_finding"))
     assert compute(postgres_url, 7) > 0
+    assert rows(
+        postgres_url,
+        "SELECT kind, waste_id, data_version, (first_seen AT TIME ZONE 'Asia/Shanghai')::date::text"
+        " FROM waste_finding WHERE kind IN ('machine_idle', 'profile_exceeded') ORDER BY 1",
+    ) == [
+        ("machine_idle", earlier["machine_idle"], 7, "2025-05-02"),
+        ("profile_exceeded", earlier["profile_exceeded"], 7, "2025-05-21"),
+    ]
     found = {
         (kind, code): row
         for kind, code, *row in rows(
@@ -123,6 +144,7 @@ def test_what_was_planted_is_found_priced_kept_and_decided(
     assert yuan_a_year == Decimal("4755.43")
     assert (evidence["hours"], evidence["running_hours"]) == (38.0, 152.0)
     assert evidence["told_by"] == "found_bands"
+    assert evidence["by_shift"] == {"early": 0.0, "late": pytest.approx(456)}
     # One night, 22:00 to 02:00, 60 kW more: an event, and no rate of a year.
     amount, _, yuan, a_year, _, _, standing, evidence = found["profile_exceeded", "main"]
     assert (amount, yuan) == (pytest.approx(240, abs=0.5), Decimal("192.00"))
