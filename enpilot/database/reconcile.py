@@ -40,7 +40,7 @@ _READABLE = (
     "visible_refusal", "ingest_speed", "visible_chart_1m", "visible_chart_15m", "retracted_batch",
     "shift", "shift_record", "production_counter", "base_adjustment", "value_added",
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
-    "virtual_point_period", "balance_period", "enpi_year_end",
+    "virtual_point_period", "balance_period", "enpi_year_end", "period_state", "pending_difference",
     "figure_version",
     "relevant_variable", "relevant_variable_record", "relevant_variable_value", "baseline",
     "baseline_record", "baseline_model", "baseline_period", "programme", "programme_record",
