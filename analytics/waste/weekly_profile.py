@@ -26,7 +26,7 @@ _FEWEST_OF_A_KIND: Final = 6
 _MAD: Final = 1.4826
 # A profile is never believed to be finer than this part of its own top.
 _FINEST: Final = 0.03
-_FEW_DAYS: Final = 2.0
+_FEW_DAYS: Final = 4.0
 _Z: Final = 4.0
 _SHORTEST: Final = 4  # an hour
 _BRIDGED: Final = 2
