@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, Final, Protocol
 import psycopg
 
 from analytics.accounting.site_calendar import Period, midnight, months_of
-from analytics.accounting.site_facts import SiteFacts
+from analytics.accounting.site_facts import SiteFacts, class_share
 from analytics.accounting.withheld import WithheldCode
 from analytics.quality.boundary_timing import load_boundary_timing
 from analytics.quality.criteria import Outcome, QualityIndex, judge, load_rules, worst
@@ -245,9 +244,9 @@ def _classes(
         " AND (i.valid_to IS NULL OR i.valid_to >= %s) ORDER BY i.valid_from",
         (site_id, at, at),
     ):
-        said = re.match(r"\d+(\.\d+)?", text or "")
-        if said is not None:
-            found[point_id] = float(said.group())
+        share = class_share(text)
+        if share is not None:
+            found[point_id] = 100 * share
     return found
 
 
