@@ -1,4 +1,4 @@
-"""Loads of a site's points by quarter-hours, each loaded once."""
+"""Loads of a site's points by quarter-hours, loaded once for all detectors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from analytics.accounting.holidays import HolidayCalendar
 from analytics.accounting.scheme_energy import MeteredPoint
 from analytics.accounting.site_calendar import midnight
 from analytics.accounting.site_facts import SiteFacts
-from analytics.accounting.site_intervals import SiteIntervals
 from analytics.intervals.readings import microseconds
-from analytics.intervals.sums import GRID_US, SeriesIntervals
+from analytics.intervals.sums import GRID_US, SeriesIntervals, load_intervals
 from analytics.waste.declared import WasteFacts
 from analytics.waste.quarter_hours import (
     LocalQuarters,
@@ -55,8 +54,15 @@ class SiteLoads:
         until: dt.date,
     ) -> None:
         self._connection, self._facts, self._declared = connection, facts, declared
-        self._intervals = SiteIntervals(connection, facts, since, until)
         self._until = midnight(until, facts.zone)
+        wanted = {p.series_id for parts in facts.metered.values() for p in parts}
+        wanted |= set(declared.power.values())
+        self._intervals = load_intervals(
+            connection,
+            {c.series_id: c.quantity for c in facts.counters if c.series_id in wanted},
+            midnight(since, facts.zone),
+            self._until,
+        )
         self._known: dict[int, QuarterHours | None] = {}
         self.quarters: LocalQuarters = local_quarters(facts.zone, calendar, since, until)
 
@@ -90,7 +96,7 @@ class SiteLoads:
         """
         if point_id not in self._known:
             self._known[point_id] = quarter_hours(
-                self._parts(point_id), self._intervals, self.quarters
+                self._parts(point_id), self._intervals.get, self.quarters
             )
         return self._known[point_id]
 
@@ -107,7 +113,9 @@ class SiteLoads:
         list of SeriesIntervals
             Without those that have no reading at all.
         """
-        return [s for p in self._parts(point_id) if (s := self._intervals(p.series_id)) is not None]
+        return [
+            s for p in self._parts(point_id) if (s := self._intervals.get(p.series_id)) is not None
+        ]
 
     def integrated(self, point_id: int) -> QuarterHours | None:
         """Return what a point's gauge of power amounts to, where the plant integrates it.
@@ -127,7 +135,7 @@ class SiteLoads:
             return None
         since = self.quarters.since
         part = MeteredPoint(power, "electricity", "kWh", 1, False, since, None, None)
-        return quarter_hours([part], self._intervals, self.quarters)
+        return quarter_hours([part], self._intervals.get, self.quarters)
 
     def power(self, point_id: int, since: dt.datetime, until: dt.datetime) -> QuarterHours | None:
         """Return what a point's gauge of power says, as energy of whole quarter-hours.
