@@ -11,6 +11,7 @@ from typing import Any, Final
 import psycopg
 
 from analytics.accounting.balance import write_balance_figures
+from analytics.accounting.output_checks import check_output
 from analytics.accounting.site_calendar import local_date, midnight
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals
@@ -278,6 +279,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_energy_figures(connection, facts, span, version)
             rows += write_enpi_figures(connection, facts, span, version)
             rows += _write_balances(connection, facts, span, version)
+            check_output(connection, facts, span.since, span.until, version)
             check_tariff_registers(connection, facts, span.since, span.complete_until, version)
             rows += write_lot_figures(connection, facts, since, until, version)
             rows += write_baseline_figures(connection, facts, span, version)

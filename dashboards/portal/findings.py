@@ -20,6 +20,7 @@ _ACCOUNTING: Final = {
         "分时表数之和与总表数不符",
         "tariff registers differ from the total",
     ),
+    "output_overlaps": ("产量记录时段重叠", "entries of output overlap"),
     "balance_off": ("分表之和大于总表", "sub-meters count more than their main meter"),
     "gap": ("缺数", "gap in the readings"),
 }
