@@ -19,8 +19,10 @@ from analytics.engine import Pass, mark_dirty, run_once
 from analytics.enpis.cli import enpi, output
 from analytics.past import reproduce
 from analytics.preview import preview
+from analytics.quality.cli import quality
 from analytics.savings.report import savings_lines
 from analytics.settings import AnalyzeSettings
+from analytics.waste.cli import decide_waste, waste
 from analytics.workers import Cluster, Cores, Workers
 from enpilot import __version__
 from enpilot.archive import ArchiveUnavailableError
@@ -38,6 +40,9 @@ app.command(output)
 app.command(bill)
 app.command(demand)
 app.command(invoice)
+app.command(quality)
+app.command(waste)
+app.command(decide_waste)
 _log = structlog.get_logger("analytics")
 # The first pass, or a long correction; a running plant touches a handful a round.
 _WORTH_SAYING: Final = 100

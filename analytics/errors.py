@@ -20,6 +20,7 @@
         ├── NoSuchBaselineError       a baseline or retrofit that no plant file declares
         ├── NoSuchCorrectionError     nothing to show the effect of
         ├── NoSuchSiteError           a code that names no site
+        ├── NoSuchWasteError          a number that names no waste
         ├── PastError                 a data version of which nothing can be computed
         ├── SavingError               savings that the figures at hand cannot prove
         └── TargetError               a target that cannot be judged by anybody
@@ -47,6 +48,7 @@ __all__ = [
     "NoSuchBaselineError",
     "NoSuchCorrectionError",
     "NoSuchSiteError",
+    "NoSuchWasteError",
     "NoTariffError",
     "PastError",
     "ReadingOrderError",
@@ -150,6 +152,10 @@ class NoSuchCorrectionError(AnalyticsError):
 
 class NoSuchSiteError(AnalyticsError):
     """A code that names no site."""
+
+
+class NoSuchWasteError(AnalyticsError):
+    """Waste that was never found."""
 
 
 class SavingError(AnalyticsError):

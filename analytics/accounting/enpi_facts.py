@@ -17,7 +17,7 @@ from analytics.accounting.site_calendar import SiteCalendar
 from analytics.accounting.standard_coal import load_factors
 from analytics.accounting.value_added import ValueAdded
 
-__all__ = ["BaseAdjustment", "Enpi", "EnpiKind", "Target", "load_enpis"]
+__all__ = ["BaseAdjustment", "Enpi", "EnpiKind", "Target", "load_enpis", "load_scheme"]
 
 EnpiKind: TypeAlias = Literal["intensity", "index", "mixed", "value_added"]
 _YUAN_UNIT: Final = "10k_yuan"
@@ -163,7 +163,7 @@ def load_enpis(
         " AND r.superseded_commit_no IS NULL AND r.valid_to IS NULL ORDER BY e.enpi_id",
         (site_id,),
     ).fetchall():  # fmt: skip
-        scheme = _scheme(connection, scheme_id)
+        scheme = load_scheme(connection, scheme_id)
         own = _own_points(points, codes, signs) if subject == "points" else None
         weights = bases if kind == "index" else [1] * len(product_ids)
         products = [
@@ -286,7 +286,21 @@ def _value_added(connection: psycopg.Connection[Any], site_id: int) -> list[Valu
     ]
 
 
-def _scheme(connection: psycopg.Connection[Any], scheme_id: int) -> Scheme:
+def load_scheme(connection: psycopg.Connection[Any], scheme_id: int) -> Scheme:
+    """Load what a scheme counts, with its factors.
+
+    Parameters
+    ----------
+    connection
+        To the database.
+    scheme_id
+        A scheme that has a record.
+
+    Returns
+    -------
+    Scheme
+        As it is known now (F6).
+    """
     row = connection.execute(
         "SELECT media, energy_unit, factor_standard, factor_edition, electricity_basis,"
         " own_renewables_counted, feedstock_deducted FROM scheme_record WHERE scheme_id = %s"

@@ -19,7 +19,7 @@ from analytics.accounting.site_calendar import Shift, SiteCalendar
 from analytics.accounting.virtual_points import VirtualPoint, expand, load_virtual_points
 from enpilot.quantities import INTEGRALS, QUANTITIES, energy_quantity, tariff_base
 
-__all__ = ["Counter", "SiteFacts", "load_site_facts"]
+__all__ = ["Counter", "SiteFacts", "class_share", "load_site_facts"]
 
 
 _CUMULATIVE: Final = [q.code for q in QUANTITIES.values() if q.cumulative]
@@ -170,7 +170,7 @@ def _points(
                     role == "generation",
                     since,
                     until,
-                    _class_share(accuracy),
+                    class_share(accuracy),
                     boundary=role in ("boundary", "generation"),
                     code=code,
                 )
@@ -184,8 +184,23 @@ def _registers(known: Mapping[str, int], channel: str) -> list[int]:
     return [series_id for name, series_id in sorted(known.items()) if tariff_base(name) == channel]
 
 
-def _class_share(accuracy_class: str | None) -> float | None:
-    """Return "0.5S" as 0.005: the class is the limit of error in percent (GB/T 17215)."""
+def class_share(accuracy_class: str | None) -> float | None:
+    """Return the limit of error that an accuracy class stands for.
+
+    Parameters
+    ----------
+    accuracy_class
+        As it is written on the meter: "0.5S"; None if nobody said it.
+
+    Returns
+    -------
+    float or None
+        As a share, 0 .. 1: 0.005; None if it is no number.
+
+    Notes
+    -----
+    The class is the limit of error in percent (GB/T 17215).
+    """
     found = re.match(r"\d+(\.\d+)?", accuracy_class or "")
     return None if found is None else float(found.group()) / 100
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.portal.text import Language, pick
+from dashboards.portal.waste_words import KINDS, REMEDIES
 
-__all__ = ["FLOW_CODES", "finding_name"]
+__all__ = ["FLOW_CODES", "finding_name", "finding_remedy"]
 
 _ACCOUNTING: Final = {
     "rollover": ("计数器翻转", "register rolled over"),
@@ -37,9 +38,14 @@ _FLOW: Final = {
     "register_below_previous": ("抄表数低于上次", "manual reading below the one before"),
 }
 FLOW_CODES: Final = tuple(_FLOW)
-_NAMES: Final = _ACCOUNTING | _COST | _FLOW
+_NAMES: Final = _ACCOUNTING | _COST | _FLOW | KINDS
 
 
 def finding_name(language: Language, code: str) -> str:
     """Name a finding; an unknown code as it is."""
     return pick(language, *_NAMES[code]) if code in _NAMES else code
+
+
+def finding_remedy(language: Language, code: str) -> str | None:
+    """Say what to do about a finding; None where there is nothing to do, or nothing known."""
+    return pick(language, *REMEDIES[code]) if code in REMEDIES else None

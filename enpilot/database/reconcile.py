@@ -48,6 +48,8 @@ _READABLE = (
     "saving_period", "saving_result",
     "calendar_day", "tariff", "tariff_record", "account", "account_record", "medium_price",
     "demand_day", "cost_period", "invoice", "invoice_line",
+    "machine", "opening_hours", "ratio_check", "flat_price", "calibration", "base_load",
+    "waste_finding", "waste_decision", "quality_period",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

@@ -20,7 +20,7 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
-from enpilot.plant import baselines, savings
+from enpilot.plant import baselines, savings, waste
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
 from enpilot.plant.production import check_production
@@ -97,7 +97,7 @@ def load_plant(file: Path) -> Plant:
     if errors:
         raise PlantFileError(file, errors)
     _settle_dates(plant)
-    errors = [*_date_errors(plant), *check_tariffs(plant)]
+    errors = [*_date_errors(plant), *check_tariffs(plant), *waste.check_waste(plant)]
     if errors:
         raise PlantFileError(file, errors)
     return plant
@@ -177,7 +177,11 @@ def _reference_errors(plant: Plant) -> list[str]:
         references.append((f"$.enpi[{i}].product", e.product, "product"))
     references += [(f"$.target[{i}].enpi", t.enpi, "enpi") for i, t in enumerate(plant.target)]
     references += [(f"$.rule[{i}].point", r.point, "point") for i, r in enumerate(plant.rule)]
-    references += [*baselines.references(plant), *savings.references(plant)]
+    references += [
+        *baselines.references(plant),
+        *savings.references(plant),
+        *waste.references(plant),
+    ]
     return [
         f"no {kind} {code!r} in this file (there is: {', '.join(sorted(known[kind])) or 'none'})"
         f" - at `{path}`"
@@ -432,6 +436,7 @@ def _settle_dates(plant: Plant) -> None:
         *plant.baseline, *plant.programme, *plant.retrofit, *plant.non_routine_adjustment,
         *plant.tariff, *plant.account,
         *plant.medium_price,
+        *plant.machine, *plant.opening_hours, *plant.ratio_check, *plant.flat_price,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -462,6 +467,10 @@ def _date_errors(plant: Plant) -> list[str]:
         "tariff": [(t.code, t) for t in plant.tariff],
         "account": [(a.code, a) for a in plant.account],
         "medium_price": [(p.medium, p) for p in plant.medium_price],
+        "machine": [(m.code, m) for m in plant.machine],
+        "opening_hours": [(h.code, h) for h in plant.opening_hours],
+        "ratio_check": [(r.code, r) for r in plant.ratio_check],
+        "flat_price": [("electricity", p) for p in plant.flat_price],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
     for kind, items in dated.items():

@@ -26,6 +26,7 @@ from enpilot.plant.production import (
 )
 from enpilot.plant.savings import NonRoutineAdjustment, Programme, Retrofit
 from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
+from enpilot.plant.waste import FlatPrice, Machine, OpeningHours, RatioCheck
 
 __all__ = [
     "Agent",
@@ -158,6 +159,8 @@ class Device(Strict, kw_only=True):
     is ``part_of`` another: it answers under that one's unit, ``address_offset`` registers further
     on, and both are read with the same requests. ``only`` reads just these quantities,
     ``quantity_period_s`` reads some of them at another period [s].
+
+    A calibration holds from ``calibrated_on`` to the end of ``calibration_due``.
     """
 
     code: Code
@@ -165,6 +168,9 @@ class Device(Strict, kw_only=True):
     model: str | None = None
     serial: str | None = None
     accuracy_class: str | None = None
+    calibrated_on: dt.date | None = None
+    calibration_due: dt.date | None = None
+    certificate: str | None = None
     simulated: bool = False
     line: Code | None = None
     unit: Annotated[int, Meta(ge=0, le=255)] | None = None
@@ -295,3 +301,7 @@ class Plant(Strict, kw_only=True):
     tariff: list[Tariff] = []
     account: list[Account] = []
     medium_price: list[MediumPrice] = []
+    machine: list[Machine] = []
+    opening_hours: list[OpeningHours] = []
+    ratio_check: list[RatioCheck] = []
+    flat_price: list[FlatPrice] = []

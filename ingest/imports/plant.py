@@ -16,6 +16,7 @@ from ingest.imports.epochs import note_register, split_by_installation
 from ingest.imports.plant_baselines import import_baselines
 from ingest.imports.plant_production import import_production
 from ingest.imports.plant_tariffs import import_tariffs
+from ingest.imports.plant_waste import import_waste
 from ingest.imports.records import Author, DatedRow, dated_row, names_of, reconcile_records, thing
 from ingest.meaning import series_of
 
@@ -88,6 +89,7 @@ class _PlantImport:
         self._rules()
         self._baselines()
         self._tariffs()
+        self._waste()
         if self._changes.total:
             self._connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
@@ -265,6 +267,12 @@ class _PlantImport:
         points = {p.code: self._ids["point", p.code] for p in self._plant.point}
         for table, count in import_tariffs(
             self._connection, self._plant, self._site_id, points, self._author
+        ).items():
+            self._changes.changes[table] += count
+
+    def _waste(self) -> None:
+        for table, count in import_waste(
+            self._connection, self._plant, self._site_id, self._ids, self._author
         ).items():
             self._changes.changes[table] += count
 
