@@ -25,8 +25,10 @@ from analytics.enpis.year_end import write_year_ends
 from analytics.errors import NoSuchSiteError
 from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
+from analytics.quality.figures import forget_quality_figures, write_quality_figures
 from analytics.savings.figures import forget_saving_figures, write_saving_figures
 from analytics.signed import apply_closings
+from analytics.waste.stored import forget_waste_figures, write_waste_figures
 from analytics.workers import Done, Here, PointGroup, SiteFigures, Task, Workers
 from enpilot import __version__
 from enpilot.database import data_version
@@ -271,6 +273,8 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             forget_baseline_figures(connection, site_id, version)
             forget_saving_figures(connection, site_id)
             forget_cost_figures(connection, site_id)
+            forget_waste_figures(connection, site_id, version)
+            forget_quality_figures(connection, site_id)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],
@@ -285,6 +289,9 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_baseline_figures(connection, facts, span, version)
             rows += write_saving_figures(connection, facts, span, version)
             rows += write_cost_figures(connection, facts, span, version)
+            rows += write_waste_figures(connection, facts, span, version)
+            # Last, since it counts what the others found.
+            rows += write_quality_figures(connection, facts, span, version)
             apply_closings(connection, site_id, span.since, version)
         rows += write_enterprise_figures(connection, facts, version)
         rows += write_year_ends(connection, facts, local_date(through, facts.zone), version)
