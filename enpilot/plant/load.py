@@ -20,6 +20,7 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
+from enpilot.plant.accounting import check_accounting
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
 from enpilot.plant.production import check_production
@@ -89,6 +90,7 @@ def load_plant(file: Path) -> Plant:
         *_parent_errors(plant),
         *_target_errors(plant),
         *check_production(plant),
+        *check_accounting(plant),
     ]
     if errors:
         raise PlantFileError(file, errors)
@@ -418,7 +420,7 @@ def _settle_dates(plant: Plant) -> None:
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
         *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
-        *plant.virtual_point,
+        *plant.virtual_point, *plant.area, *plant.conversion, *plant.allocation, *plant.factor,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -440,6 +442,10 @@ def _date_errors(plant: Plant) -> list[str]:
         "shift": [(s.code, s) for s in plant.shift],
         "production_counter": [(c.point, c) for c in plant.production_counter],
         "virtual_point": [(v.code, v) for v in plant.virtual_point],
+        "area": [(a.code, a) for a in plant.area],
+        "conversion": [(f"{c.area} {c.medium}", c) for c in plant.conversion],
+        "allocation": [(a.area, a) for a in plant.allocation],
+        "factor": [(f"{f.kind} {f.medium} {f.basis}", f) for f in plant.factor],
         "integrated": [(f"{x.point} {x.quantity} {x.channel}", x) for x in plant.integrated],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
