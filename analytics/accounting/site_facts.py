@@ -47,7 +47,8 @@ class Counter:
 class SiteFacts:
     """Everything but intervals that a site's figures depend on.
 
-    ``points`` are those of the plant's boundary, and its own generation; ``metered`` is what counts
+    ``points`` are those of the plant's boundary, and its own generation; ``other_uses`` are inside,
+    for what is no production; ``metered`` is what counts
     of every accepted point and of every virtual one, by code.
     """
 
@@ -60,6 +61,12 @@ class SiteFacts:
     virtual: Sequence[VirtualPoint]
     ledger: Sequence[LedgerEntry]
     enpis: Sequence[Enpi]
+    other_uses: Sequence[MeteredPoint] = ()
+
+    @property
+    def counted(self) -> list[MeteredPoint]:
+        """What schemes count, or take off."""
+        return [*self.points, *self.other_uses]
 
 
 def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFacts:
@@ -99,6 +106,7 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
         virtual,
         _ledger(connection, site_id),
         load_enpis(connection, site_id, calendars, points),
+        [p for found in real.values() for p in found if not p.boundary and p.use != "production"],
     )
 
 
@@ -132,10 +140,11 @@ def _points(
         direction,
         since,
         until,
+        use,
         accuracy,
     ) in connection.execute(
         "SELECT p.point_id, p.code, p.medium, r.role, r.direction, r.valid_from, r.valid_to,"
-        " (SELECT d.accuracy_class FROM installation i JOIN device d USING (device_id)"
+        " r.use, (SELECT d.accuracy_class FROM installation i JOIN device d USING (device_id)"
         "  WHERE i.point_id = p.point_id AND i.superseded_commit_no IS NULL"
         "  ORDER BY i.valid_from DESC LIMIT 1)"
         " FROM point p JOIN point_record r USING (point_id) WHERE p.site_id = %s"
@@ -160,6 +169,8 @@ def _points(
                     _class_share(accuracy),
                     boundary=role in ("boundary", "generation"),
                     code=code,
+                    use=use,
+                    direction_out=direction == "export",
                 )
             )
     return points

@@ -153,7 +153,7 @@ class EnpiYears:
         own = self.enpi.points
         return total(
             self.enpi.scheme,
-            self.facts.points if own is None else own,
+            self.facts.counted if own is None else own,
             self.facts.ledger if own is None else (),
             self.intervals,
             since,
