@@ -5,6 +5,7 @@
     PermanentError
     └── AnalyticsError
         ├── ClusterError              a Dask cluster that cannot be asked
+        ├── ConversionCycleError      in-house media that only feed each other
         ├── CounterError              readings or rules that cannot be accounted
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
         │   ├── ReadingOrderError     read instants that do not strictly increase
@@ -25,6 +26,7 @@ from enpilot.errors import PermanentError
 __all__ = [
     "AnalyticsError",
     "ClusterError",
+    "ConversionCycleError",
     "CounterError",
     "FactorError",
     "FactorUnitError",
@@ -45,6 +47,10 @@ class AnalyticsError(PermanentError):
 
 class ClusterError(AnalyticsError):
     """A Dask cluster that does not answer, or that works on something else."""
+
+
+class ConversionCycleError(AnalyticsError):
+    """Conversions that feed each other with all that they make."""
 
 
 class CounterError(AnalyticsError):

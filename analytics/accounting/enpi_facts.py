@@ -106,6 +106,8 @@ class Enpi:
         The one that decides, or None.
     adjustments
         Of the target's base.
+    allocated
+        Whether its energy is what the plant's areas give its product, by whole months (F11).
     """
 
     enpi_id: int
@@ -124,6 +126,7 @@ class Enpi:
     price_year: int = 0
     of_enterprise: bool = False
     adjustments: Sequence[BaseAdjustment] = field(default=())
+    allocated: bool = False
 
 
 def load_enpis(
@@ -186,6 +189,7 @@ def load_enpis(
                 _output_unit(kind, scheme, products), float(limit), target, line,
                 _value_added(connection, site_id) if kind == "value_added" else None,
                 price_year, of_enterprise, _adjustments(connection, enpi_id),
+                subject == "product",
             )
         )  # fmt: skip
     return enpis

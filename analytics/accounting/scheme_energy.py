@@ -8,6 +8,7 @@ invoiced amounts of one medium are never added (F15).
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from typing import Final, Literal, TypeAlias
 from analytics.accounting.standard_coal import FactorSet
 from analytics.accounting.withheld import WithheldCode
 from analytics.errors import FactorError, FactorUnitError
-from analytics.intervals.sums import SummedSeries
+from analytics.intervals.sums import SummedSeries, WindowSum
 from enpilot.fuel_stock import StockPart, StockPeriod, overlap_share, stock_periods
 from enpilot.quantities import QUANTITIES, energy_quantity
 
@@ -221,28 +222,17 @@ def scheme_energy(
                 own = True
             else:
                 own = point.generation
-            low = max(since, point.valid_from)
-            high = until if point.valid_to is None else min(until, point.valid_to)
             rows = intervals(point.series_id)
-            summed = None if rows is None else rows.over(low, high)
-            if summed is None or summed.amount is None:
-                return SchemeEnergy(
-                    (), received, expected, WithheldCode.ENERGY_MISSING,
-                    f"{point.code or point.medium} was not read",
-                )  # fmt: skip
-            factor, verified, basis = _conversion(scheme, point.medium, point.unit, low, own=own)
-            received += summed.received
-            expected += summed.expected
-            amount = point.sign * summed.amount
-            if not point.boundary and point.use != "production":
-                amount = -amount
-            parts.append(
-                EnergyPart(
-                    point.medium, _part_of(point), amount, point.unit, amount * factor, basis,
-                    summed.estimated_share, summed.coverage, verified, point.relative_uncertainty,
-                    summed.simulated,
-                )
-            )  # fmt: skip
+            for low, high in _pieces(scheme, point, since, until):
+                summed = None if rows is None else rows.over(low, high)
+                if summed is None or summed.amount is None:
+                    return SchemeEnergy(
+                        (), received, expected, WithheldCode.ENERGY_MISSING,
+                        f"{point.code or point.medium} was not read",
+                    )  # fmt: skip
+                received += summed.received
+                expected += summed.expected
+                parts.append(_metered_part(scheme, point, summed, low, own=own))
         metered = {p.medium for p in counted if p.boundary or p.use == "production"}
         for medium in sorted(scheme.media - metered):
             entries = [e for e in ledger if e.medium == medium]
@@ -295,6 +285,33 @@ def total(
         _combined_uncertainty(parts, float(energy)),
         None,
     )
+
+
+def _pieces(
+    scheme: Scheme, point: MeteredPoint, since: dt.datetime, until: dt.datetime
+) -> list[tuple[dt.datetime, dt.datetime]]:
+    """Cut the time a point counts where a factor of its medium changes."""
+    low = max(since, point.valid_from)
+    high = until if point.valid_to is None else min(until, point.valid_to)
+    cuts = [] if scheme.factors is None else scheme.factors.changes(point.medium, low, high)
+    # Amounts are asked on the grid; a factor that changes beside it changes with the window.
+    cuts = [at for at in cuts if at.minute % 15 == 0 and at.second == at.microsecond == 0]
+    return list(itertools.pairwise([low, *cuts, high]))
+
+
+def _metered_part(
+    scheme: Scheme, point: MeteredPoint, summed: WindowSum, low: dt.datetime, *, own: bool
+) -> EnergyPart:
+    assert summed.amount is not None  # the caller looked
+    factor, verified, basis = _conversion(scheme, point.medium, point.unit, low, own=own)
+    amount = point.sign * summed.amount
+    if not point.boundary and point.use != "production":
+        amount = -amount
+    return EnergyPart(
+        point.medium, _part_of(point), amount, point.unit, amount * factor, basis,
+        summed.estimated_share, summed.coverage, verified, point.relative_uncertainty,
+        summed.simulated,
+    )  # fmt: skip
 
 
 def _part_of(point: MeteredPoint) -> PartKind:

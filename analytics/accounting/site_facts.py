@@ -6,13 +6,14 @@ import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import psycopg
 
+from analytics.accounting.area_facts import PlantAreas, load_areas
 from analytics.accounting.enpi_facts import Enpi, load_enpis
 from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint
 from analytics.accounting.site_calendar import Shift, SiteCalendar
@@ -48,7 +49,7 @@ class SiteFacts:
     """Everything but intervals that a site's figures depend on.
 
     ``points`` are those of the plant's boundary, and its own generation; ``other_uses`` are inside,
-    for what is no production; ``metered`` is what counts
+    for what is no production; ``areas`` are who uses energy; ``metered`` is what counts
     of every accepted point and of every virtual one, by code.
     """
 
@@ -62,6 +63,7 @@ class SiteFacts:
     ledger: Sequence[LedgerEntry]
     enpis: Sequence[Enpi]
     other_uses: Sequence[MeteredPoint] = ()
+    areas: PlantAreas = field(default_factory=PlantAreas)
 
     @property
     def counted(self) -> list[MeteredPoint]:
@@ -107,6 +109,7 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
         _ledger(connection, site_id),
         load_enpis(connection, site_id, calendars, points),
         [p for found in real.values() for p in found if not p.boundary and p.use != "production"],
+        load_areas(connection, site_id),
     )
 
 

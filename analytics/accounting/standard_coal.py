@@ -42,6 +42,24 @@ class FactorSet:
     electricity_basis: str
     factors: Sequence[Factor]
 
+    def changes(self, medium: str, since: dt.datetime, until: dt.datetime) -> list[dt.datetime]:
+        """Return the instants inside [since, until) at which a factor of a medium begins or ends.
+
+        Parameters
+        ----------
+        medium
+            What is measured.
+        since, until
+            The window.
+
+        Returns
+        -------
+        list of datetime
+            In order.
+        """
+        ends = {at for f in self.factors if f.medium == medium for at in (f.valid_from, f.valid_to)}
+        return sorted(at for at in ends if at is not None and since < at < until)
+
     def factor(self, medium: str, unit: str, at: dt.datetime, basis: str | None = None) -> Factor:
         """Return the factor for an amount in some unit of a medium at an instant.
 

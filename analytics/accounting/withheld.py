@@ -22,3 +22,4 @@ class WithheldCode(enum.StrEnum):
     VALUE_ADDED_NOT_POSITIVE = "value_added_not_positive"
     OWNERSHIP_CHANGED = "ownership_changed"
     SCHEME_DIFFERS = "scheme_differs"
+    CONVERSION_CYCLE = "conversion_cycle"

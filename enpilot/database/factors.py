@@ -15,7 +15,7 @@ import psycopg
 
 from enpilot.database.commit_order import draw_commit_no
 
-__all__ = ["GRID_REGIONS", "seed_factors"]
+__all__ = ["seed_factors"]
 
 _DATA: Final = files("enpilot.database").joinpath("data")
 _GRID_STANDARD: Final = "MEE grid factor"
@@ -54,9 +54,6 @@ class _FactorFile(msgspec.Struct, forbid_unknown_fields=True):
 def _grid_rows() -> list[dict[str, str]]:
     text = _DATA.joinpath("grid_factors.csv").read_text("utf-8")
     return list(csv.DictReader(io.StringIO(text)))
-
-
-GRID_REGIONS: Final = frozenset(row["region"] for row in _grid_rows())
 
 
 def _shipped() -> Iterator[tuple[str, str, _Factor]]:

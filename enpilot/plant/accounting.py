@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import functools
+import io
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
 from enpilot.forms import DecimalText, PositiveDecimalText
@@ -106,8 +110,41 @@ def check_accounting(plant: Plant) -> Iterator[str]:
     yield from _area_errors(plant)
     yield from _conversion_errors(plant)
     yield from _allocation_errors(plant)
+    for i, scheme in enumerate(plant.scheme):
+        region = scheme.grid_region
+        if region is not None and region not in _grid_regions():
+            yield (
+                f"no grid region {region!r}; use one of: {', '.join(sorted(_grid_regions()))}"
+                f" - at `$.scheme[{i}].grid_region`"
+            )
+    yield from _use_errors(plant)
     for i, factor in enumerate(plant.factor):
         yield from _factor_errors(factor, f"$.factor[{i}]")
+
+
+@functools.cache
+def _grid_regions() -> frozenset[str]:
+    # By path: importing the database package needs a driver that agents do not have.
+    text = files("enpilot").joinpath("database/data/grid_factors.csv").read_text("utf-8")
+    return frozenset(row["region"] for row in csv.DictReader(io.StringIO(text)))
+
+
+def _use_errors(plant: Plant) -> Iterator[str]:
+    uses: dict[str, str] = {p.code: p.use for p in plant.point if p.use != "production"}
+    parents = {p.code: p.parent for p in plant.point}
+    for i, point in enumerate(plant.point):
+        if point.use == "production":
+            continue
+        above, seen = point.parent, {point.code}
+        while above is not None and above not in seen:
+            if above in uses:
+                yield (
+                    f"point {point.code!r} lies below {above!r}, which is for {uses[above]} as a"
+                    f" whole: it would be taken off twice - at `$.point[{i}].use`"
+                )
+                break
+            seen.add(above)
+            above = parents.get(above)
 
 
 def _reference_errors(plant: Plant) -> Iterator[str]:

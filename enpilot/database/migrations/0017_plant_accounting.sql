@@ -178,8 +178,9 @@ CREATE TABLE product_energy_period (
     period_kind text NOT NULL CHECK (period_kind IN ('month', 'quarter', 'year_to_date')),
     period_from date NOT NULL,
     period_to date NOT NULL,
-    part text NOT NULL CHECK (part IN ('product', 'ancillary', 'loss', 'unallocated')),
-    code text NOT NULL,                -- of the product, area or medium; '' of what no area has
+    part text NOT NULL CHECK (part IN ('product', 'ancillary', 'loss', 'unallocated',
+                                       'unmetered')),
+    code text NOT NULL,                -- of the product, area or medium
     direct double precision,           -- [energy_unit] at meters of its own lines
     media double precision,            -- in-house media its own lines took
     allocated double precision,        -- of shared areas
