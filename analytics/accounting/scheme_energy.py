@@ -223,7 +223,7 @@ def scheme_energy(
             else:
                 own = point.generation
             rows = intervals(point.series_id)
-            for low, high in _pieces(scheme, point, since, until):
+            for low, high in _pieces(scheme, point, since, until, own=own):
                 summed = None if rows is None else rows.over(low, high)
                 if summed is None or summed.amount is None:
                     return SchemeEnergy(
@@ -288,12 +288,14 @@ def total(
 
 
 def _pieces(
-    scheme: Scheme, point: MeteredPoint, since: dt.datetime, until: dt.datetime
+    scheme: Scheme, point: MeteredPoint, since: dt.datetime, until: dt.datetime, *, own: bool
 ) -> list[tuple[dt.datetime, dt.datetime]]:
     """Cut the time a point counts where a factor of its medium changes."""
     low = max(since, point.valid_from)
     high = until if point.valid_to is None else min(until, point.valid_to)
-    cuts = [] if scheme.factors is None else scheme.factors.changes(point.medium, low, high)
+    basis = "physical" if own else None
+    factors = scheme.factors
+    cuts = [] if factors is None else factors.changes(point.medium, low, high, basis)
     # Amounts are asked on the grid; a factor that changes beside it changes with the window.
     cuts = [at for at in cuts if at.minute % 15 == 0 and at.second == at.microsecond == 0]
     return list(itertools.pairwise([low, *cuts, high]))

@@ -42,7 +42,9 @@ class FactorSet:
     electricity_basis: str
     factors: Sequence[Factor]
 
-    def changes(self, medium: str, since: dt.datetime, until: dt.datetime) -> list[dt.datetime]:
+    def changes(
+        self, medium: str, since: dt.datetime, until: dt.datetime, basis: str | None = None
+    ) -> list[dt.datetime]:
         """Return the instants inside [since, until) at which a factor of a medium begins or ends.
 
         Parameters
@@ -51,13 +53,22 @@ class FactorSet:
             What is measured.
         since, until
             The window.
+        basis
+            See `factor`.
 
         Returns
         -------
         list of datetime
             In order.
         """
-        ends = {at for f in self.factors if f.medium == medium for at in (f.valid_from, f.valid_to)}
+        if basis is None and medium == "electricity":
+            basis = self.electricity_basis
+        ends = {
+            at
+            for f in self.factors
+            if f.medium == medium and f.basis == (basis or f.basis)
+            for at in (f.valid_from, f.valid_to)
+        }
         return sorted(at for at in ends if at is not None and since < at < until)
 
     def factor(self, medium: str, unit: str, at: dt.datetime, basis: str | None = None) -> Factor:

@@ -100,8 +100,11 @@ def write_energy_figures(
 
 def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
     """Delete every figure of a site that has no data any more."""
-    connection.execute("DELETE FROM energy_period WHERE site_id = %s", (site_id,))
-    connection.execute("DELETE FROM enpi_period WHERE site_id = %s", (site_id,))
+    for table in (
+        "energy_period", "enpi_period", "scheme_energy_period", "carbon_period",
+        "product_energy_period", "medium_factor_period",
+    ):  # fmt: skip
+        connection.execute(f"DELETE FROM {table} WHERE site_id = %s", (site_id,))
 
 
 def _energy_row(

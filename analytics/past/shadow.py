@@ -26,7 +26,7 @@ _NOT_COMPUTED: Final = frozenset({"archive_file", "figure_version"})
 _BY_BATCH: Final = frozenset({"reading", "kept_reading", "latest", "retraction"})
 # Names that never die, and the platform's own bookkeeping: no figure changes with them.
 _TIMELESS: Final = frozenset({
-    "agent", "agent_status", "alert_event", "alert_rule", "alert_state", "api_token",
+    "agent", "agent_status", "alert_event", "alert_rule", "alert_state", "api_token", "area",
     "archive_file", "batch_fold", "catalog", "correction", "device", "dropped_span", "enpi",
     "enterprise", "figure_version", "import_run", "ingest_count", "ingest_worker", "point",
     "product", "publisher", "quarantine", "quarantine_count", "role_grant", "scheme", "series",

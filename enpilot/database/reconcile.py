@@ -40,7 +40,9 @@ _READABLE = (
     "visible_refusal", "ingest_speed", "visible_chart_1m", "visible_chart_15m", "retracted_batch",
     "shift", "shift_record", "production_counter", "base_adjustment", "value_added",
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
-    "virtual_point_period", "balance_period",
+    "virtual_point_period", "balance_period", "area", "area_record", "conversion", "allocation",
+    "site_factor", "scheme_energy_period", "carbon_period", "product_energy_period",
+    "medium_factor_period",
     "figure_version",
 )  # fmt: skip
 

@@ -43,9 +43,15 @@ GUARDED = {
     "lot_energy": OF_SITE,
     "virtual_point_period": OF_SITE,
     "balance_period": OF_SITE,
+    "scheme_energy_period": OF_SITE,
+    "carbon_period": OF_SITE,
+    "product_energy_period": OF_SITE,
+    "medium_factor_period": OF_SITE,
+    "site_factor": OF_SITE,
 }
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
+    "allocation", "area", "area_record", "conversion",
     "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
     "production_counter", "scheme_record", "series", "series_epoch", "shift", "shift_record",
@@ -127,6 +133,25 @@ INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id,
     FROM my_series JOIN alert_rule USING (site_id);
 INSERT INTO alert_state SELECT alert_rule_id, 'firing', {AT}, 7, {AT}
     FROM here JOIN alert_rule USING (site_id);
+INSERT INTO scheme_energy_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
+                                  part, energy, energy_unit, source, factor_verified, synthetic,
+                                  data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'electricity', 'import', 7,
+           'kgce', 'metered', true, true, 1 FROM here JOIN scheme USING (site_id);
+INSERT INTO carbon_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
+                           carbon_kg, factor_verified, data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'electricity', 7, true, 1
+    FROM here JOIN scheme USING (site_id);
+INSERT INTO product_energy_period (site_id, scheme_id, period_kind, period_from, period_to, part,
+                                   code, energy, energy_unit, synthetic, data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'product', 'bar', 7, 'kgce',
+           true, 1 FROM here JOIN scheme USING (site_id);
+INSERT INTO medium_factor_period (site_id, scheme_id, period_from, period_to, medium, input, output,
+                                  used, energy_unit, output_unit, data_version)
+    SELECT site_id, scheme_id, '2026-03-01', '2026-04-01', 'steam', 7, 7, 7, 'kgce', 't', 1
+    FROM here JOIN scheme USING (site_id);
+INSERT INTO site_factor (site_id, kind, medium, basis, per_unit, value, unit, source, {SAID})
+    SELECT site_id, 'carbon', 'steam', 'physical', 't', 7, 'kgCO2', 'test', {SAID_VALUES} FROM here;
 INSERT INTO alert_event (site_id, alert_rule_id, at_ts, from_state, to_state, threshold)
     SELECT site_id, alert_rule_id, {AT}, 'ok', 'firing', 7
     FROM here JOIN alert_rule USING (site_id);
