@@ -13,9 +13,13 @@ import cyclopts
 import psycopg
 import structlog
 
+from analytics.baselines.report import baseline_lines
+from analytics.cost.cli import bill, demand, invoice
 from analytics.engine import Pass, mark_dirty, run_once
+from analytics.enpis.cli import enpi, output
 from analytics.past import reproduce
 from analytics.preview import preview
+from analytics.savings.report import savings_lines
 from analytics.settings import AnalyzeSettings
 from analytics.workers import Cluster, Cores, Workers
 from enpilot import __version__
@@ -29,6 +33,11 @@ from enpilot.settings import load_settings
 __all__ = ["app"]
 
 app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.")
+app.command(enpi)
+app.command(output)
+app.command(bill)
+app.command(demand)
+app.command(invoice)
 _log = structlog.get_logger("analytics")
 # The first pass, or a long correction; a running plant touches a handful a round.
 _WORTH_SAYING: Final = 100
@@ -194,6 +203,38 @@ def preview_correction(number: int) -> None:
         )
     if not changes:
         print("no figure would change")
+
+
+@app.command
+def baseline(code: str, *, site: str | None = None) -> None:
+    """Show a baseline's model with its tests, and what it expects of each period.
+
+    Parameters
+    ----------
+    code
+        Of the baseline in the plant file.
+    site
+        Code of the site, where several have such a baseline.
+    """
+    with connect(database_url(), "analyze", autocommit=True) as connection:
+        for line in baseline_lines(connection, code, site):
+            print(line)
+
+
+@app.command
+def savings(project: str | None = None, *, site: str | None = None) -> None:
+    """Show what retrofits saved, with uncertainty, and the programmes they add up to.
+
+    Parameters
+    ----------
+    project
+        Code of a retrofit; all without one.
+    site
+        Code of a site; all without one.
+    """
+    with connect(database_url(), "analyze", autocommit=True) as connection:
+        for line in savings_lines(connection, project, site):
+            print(line)
 
 
 def _figure(value: float | None) -> str:

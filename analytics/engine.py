@@ -15,13 +15,17 @@ from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.tariff_registers import check_tariff_registers
+from analytics.baselines.figures import forget_baseline_figures, write_baseline_figures
+from analytics.cost.figures import forget_cost_figures, write_cost_figures
 from analytics.enpis.accounting_figures import write_accounting_figures
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.enpis.lots import write_lot_figures
+from analytics.enpis.year_end import write_year_ends
 from analytics.errors import NoSuchSiteError
 from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
+from analytics.savings.figures import forget_saving_figures, write_saving_figures
 from analytics.workers import Done, Here, PointGroup, SiteFigures, Task, Workers
 from enpilot import __version__
 from enpilot.database import data_version
@@ -75,6 +79,11 @@ def run_once(
         Who does it; None for one after the other on the connection.
     tell
         Is told how far it is.
+
+    Returns
+    -------
+    Pass
+        What was computed, and which points stay dirty because their archive is away.
     """
     workers = workers or Here(connection)
     # Rows name the last version that was complete when the pass began; what arrives meanwhile
@@ -103,6 +112,10 @@ def perform(connection: psycopg.Connection[Any], task: Task) -> Done:
         In autocommit mode.
     task
         What to compute.
+
+    Returns
+    -------
+    Done
     """
     if isinstance(task, SiteFigures):
         return Done(figures=recompute_site(connection, task.site_id, task.version))
@@ -130,6 +143,11 @@ def plan_groups(
         Data version that rows will name.
     most_readings, most_points
         A group is full with these; one point may have more readings.
+
+    Returns
+    -------
+    list of PointGroup
+        In order of site and point.
     """
     # How many readings a span holds is guessed from its length and the schedule.
     rows = connection.execute(
@@ -214,7 +232,22 @@ def mark_dirty(
 
 
 def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: int) -> int:
-    """Compute a site's figures where they are dirty; return how many rows were written."""
+    """Compute a site's figures where they are dirty; return how many rows were written.
+
+    Parameters
+    ----------
+    connection
+        Not inside a transaction, or inside one that is to be rolled back.
+    site_id
+        The site.
+    version
+        Data version that the rows will name.
+
+    Returns
+    -------
+    int
+        Rows written; 0 if nothing was dirty or another process had claimed it.
+    """
     with connection.transaction():
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('enpilot.site', %s))", (site_id,)
@@ -234,6 +267,9 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
         through = _data_through(connection, site_id)
         if through is None:
             forget_figures(connection, site_id)
+            forget_baseline_figures(connection, site_id, version)
+            forget_saving_figures(connection, site_id)
+            forget_cost_figures(connection, site_id)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],
@@ -245,7 +281,11 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += _write_balances(connection, facts, span, version)
             check_tariff_registers(connection, facts, span.since, span.complete_until, version)
             rows += write_lot_figures(connection, facts, since, until, version)
+            rows += write_baseline_figures(connection, facts, span, version)
+            rows += write_saving_figures(connection, facts, span, version)
+            rows += write_cost_figures(connection, facts, span, version)
         rows += write_enterprise_figures(connection, facts, version)
+        rows += write_year_ends(connection, facts, local_date(through, facts.zone), version)
         connection.execute(
             "INSERT INTO computation (site_id, data_version, data_through, code_version)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (site_id) DO UPDATE SET"

@@ -4,39 +4,54 @@
 
     PermanentError
     └── AnalyticsError
+        ├── BenchError                a measurement that did not come about, or came out wrong
         ├── ClusterError              a Dask cluster that cannot be asked
+        ├── BaselineError             a model or a comparison that the data do not allow
         ├── ConversionCycleError      in-house media that only feed each other
         ├── CounterError              readings or rules that cannot be accounted
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
         │   ├── ReadingOrderError     read instants that do not strictly increase
         │   └── RecodeError           a type that takes other registers than were read
+        ├── CostError                 a price, demand or bill that cannot be computed
+        │   └── NoTariffError         no tariff of the account holds on that day
         ├── FactorError               standard coal cannot be computed
         │   ├── FactorUnitError       the factor is per another unit
         │   └── MissingFactorError    no factor holds on that day
+        ├── NoSuchBaselineError       a baseline or retrofit that no plant file declares
         ├── NoSuchCorrectionError     nothing to show the effect of
         ├── NoSuchSiteError           a code that names no site
         ├── PastError                 a data version of which nothing can be computed
+        ├── SavingError               savings that the figures at hand cannot prove
         └── TargetError               a target that cannot be judged by anybody
 """
 
 from __future__ import annotations
 
+import enum
+
 from enpilot.errors import PermanentError
 
 __all__ = [
     "AnalyticsError",
+    "BaselineError",
+    "BenchError",
     "ClusterError",
     "ConversionCycleError",
+    "CostError",
     "CounterError",
     "FactorError",
     "FactorUnitError",
     "LevelRangeError",
     "MissingFactorError",
+    "ModelFault",
+    "NoSuchBaselineError",
     "NoSuchCorrectionError",
     "NoSuchSiteError",
+    "NoTariffError",
     "PastError",
     "ReadingOrderError",
     "RecodeError",
+    "SavingError",
     "TargetError",
 ]
 
@@ -45,12 +60,44 @@ class AnalyticsError(PermanentError):
     """Base of what analytics refuses to compute."""
 
 
+class BenchError(AnalyticsError):
+    """A measurement that did not come about, or whose result is wrong."""
+
+
 class ClusterError(AnalyticsError):
     """A Dask cluster that does not answer, or that works on something else."""
 
 
 class ConversionCycleError(AnalyticsError):
     """Conversions that feed each other with all that they make."""
+
+
+class ModelFault(enum.StrEnum):
+    """Why there is no model; a page says each code in two languages."""
+
+    TOO_FEW_POINTS = "too_few_points"
+    MISSING_VALUE = "missing_value"
+    CONSTANT_ENERGY = "constant_energy"
+    CONSTANT_VARIABLE = "constant_variable"
+    COLLINEAR = "collinear"
+    EXACT_FIT = "exact_fit"
+    NO_CHANGE_POINT = "no_change_point"
+    WINDOW_OVERLAP = "window_overlap"
+    WINDOW_INCOMPLETE = "window_incomplete"
+
+
+class BaselineError(AnalyticsError):
+    """A model that cannot be computed from these data, or does not fit the question.
+
+    Attributes
+    ----------
+    fault
+        The code of the reason.
+    """
+
+    def __init__(self, fault: ModelFault, sentence: str) -> None:
+        super().__init__(sentence)
+        self.fault = fault
 
 
 class CounterError(AnalyticsError):
@@ -73,6 +120,14 @@ class RecodeError(CounterError):
     """Registers of one width cannot be taken for a number of another."""
 
 
+class CostError(AnalyticsError):
+    """A price, a demand or a bill that cannot be computed as asked."""
+
+
+class NoTariffError(CostError):
+    """No tariff of the account holds on some day of the period."""
+
+
 class FactorError(AnalyticsError):
     """Energy that cannot be converted to standard coal."""
 
@@ -85,12 +140,20 @@ class MissingFactorError(FactorError):
     """No factor of the scheme holds for the medium on that day."""
 
 
+class NoSuchBaselineError(AnalyticsError):
+    """A baseline or retrofit of a code that no plant file declares."""
+
+
 class NoSuchCorrectionError(AnalyticsError):
     """A correction that is not there, or that no decision can change any more."""
 
 
 class NoSuchSiteError(AnalyticsError):
     """A code that names no site."""
+
+
+class SavingError(AnalyticsError):
+    """Savings whose windows or figures contradict each other."""
 
 
 class TargetError(AnalyticsError):

@@ -54,6 +54,13 @@ def preview(connection: psycopg.Connection[Any], correction_id: int) -> list[Cha
     connection
         Not inside a transaction. What else is dirty at the point is computed first, so that only
         the correction makes the difference.
+    correction_id
+        The proposal, or the correction in force.
+
+    Returns
+    -------
+    list of Change
+        By what changes, in order; none if nothing would.
 
     Raises
     ------

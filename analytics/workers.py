@@ -1,4 +1,4 @@
-"""Who does the tasks of a pass: this process, all of its cores, or a Dask cluster.
+"""Who does the tasks of a pass: this process, all of its cores, or a Dask cluster (D1, D11).
 
 A task is a few numbers, so that it can go anywhere; what it works on lies in the database. The same
 function does it everywhere, and what comes out is the same.
@@ -89,7 +89,13 @@ class Workers(Protocol):
 
 
 def available_cores() -> int:
-    """Return how many processors this process may use."""
+    """Return how many processors this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -54,6 +54,11 @@ bench = cyclopts.App(name="bench", help="Measure what an installation can do. æµ
 _BENCHES: Final = (
     ("edge_agent.bench.cli:app", "edge", "Measure the edge agent, and plain loops beside it."),
     ("ingest.bench.cli:app", "ingest", "Measure the ingest worker, a bare COPY and a plain loop."),
+    (
+        "analytics.bench.cli:app",
+        "analytics",
+        "Measure the kernel, polars, pandas; the engine and SQL.",
+    ),
 )
 for _target, _name, _help in _BENCHES:
     bench.command(_target, name=_name, help=_help)

@@ -106,7 +106,11 @@ def _structure(kind: Any) -> type[msgspec.Struct] | None:
 
 
 def _item(kind: Any) -> Any | None:
-    found = [get_args(a)[0] for a in _alternatives(kind) if get_origin(a) is list]
+    found = [
+        get_args(a)[0]
+        for a in _alternatives(kind)
+        if get_origin(a) is list or (get_origin(a) is tuple and get_args(a)[1:] == (...,))
+    ]
     return found[0] if len(found) == 1 else None
 
 

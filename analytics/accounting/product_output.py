@@ -233,6 +233,11 @@ def load_output(
         What was made, and where it was counted.
     line
         Only what was made there; everything if empty.
+
+    Returns
+    -------
+    list of OutputEntry
+        Quantities in the unit of the product [unit of the product].
     """
     return [
         OutputEntry(Fraction(quantity), disposition == "good", since, until, synthetic, on, lot)

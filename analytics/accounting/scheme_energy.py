@@ -268,7 +268,11 @@ def total(
     Returns
     -------
     EnergyTotal
-        Weighted by energy where it is a share.
+        In the scheme's unit [kgce, or the medium's own], or withheld with the reason.
+
+    Notes
+    -----
+    F5, F6, F15, F24; GB/T 2589.
     """
     found = scheme_energy(scheme, points, ledger, intervals, since, until)
     energy, parts = found.energy, found.parts
@@ -445,7 +449,20 @@ def _sign(scheme: Scheme, part: StockPart[LedgerEntry]) -> int:
 def covered_share(
     spans: Sequence[tuple[dt.datetime, dt.datetime]], since: dt.datetime, until: dt.datetime
 ) -> float:
-    """Return the share of [since, until) that the union of some spans inside it covers."""
+    """Return the share of a window that some spans inside it cover together (F4).
+
+    Parameters
+    ----------
+    spans
+        May overlap each other.
+    since, until
+        The window.
+
+    Returns
+    -------
+    float
+        0 .. 1.
+    """
     covered = dt.timedelta(0)
     reached = since
     for low, high in sorted(spans):

@@ -20,9 +20,12 @@ __all__ = [
     "PeriodKind",
     "Shift",
     "SiteCalendar",
+    "days_of",
     "local_date",
     "midnight",
     "month_after",
+    "month_start",
+    "months_of",
     "years_later",
 ]
 
@@ -126,23 +129,20 @@ class SiteCalendar:
 
     def month_start(self, day: dt.date) -> dt.date:
         """Return the first day of a day's reporting month."""
-        if day.day >= self.month_day:
-            return day.replace(day=self.month_day)
-        return (day.replace(day=1) - _DAY).replace(day=self.month_day)
+        return month_start(day, self.month_day)
 
     def year_start(self, day: dt.date) -> dt.date:
         """Return the first day of the year of reporting months that a day lies in."""
-        last = month_after(self.month_start(day)) - _DAY
+        last = month_after(day, self.month_day) - _DAY
         return self.month_start(dt.date(last.year, 1, 1))
 
     def month_number(self, first: dt.date) -> int:
         """Return 1 .. 12, the month in which the reporting month from ``first`` on ends."""
-        return (month_after(first) - _DAY).month
+        return (month_after(first, self.month_day) - _DAY).month
 
     def days(self, since: dt.date, until: dt.date) -> Iterator[Period]:
-        """Yield the days in [since, until)."""
-        for n in range((until - since).days):
-            yield Period(since + n * _DAY, since + (n + 1) * _DAY, "day")
+        """Return the days in [since, until)."""
+        return days_of(since, until)
 
     def shifts_of(self, since: dt.date, until: dt.date) -> Iterator[Period]:
         """Yield the shifts of the production days in [since, until)."""
@@ -160,11 +160,8 @@ class SiteCalendar:
             first += 7 * _DAY
 
     def months(self, since: dt.date, until: dt.date) -> Iterator[Period]:
-        """Yield the whole reporting months that have a day in [since, until)."""
-        first = self.month_start(since)
-        while first < until:
-            yield Period(first, month_after(first), "month")
-            first = month_after(first)
+        """Return the whole reporting months that have a day in [since, until)."""
+        return months_of(since, until, self.month_day)
 
     def quarters(self, since: dt.date, until: dt.date) -> Iterator[Period]:
         """Yield the whole quarters that have a day in [since, until)."""
@@ -172,7 +169,9 @@ class SiteCalendar:
         while self.month_number(first) % 3 != 1:
             first = self.month_start(first - _DAY)
         while first < until:
-            after = month_after(month_after(month_after(first)))
+            after = first
+            for _ in range(3):
+                after = month_after(after, self.month_day)
             yield Period(first, after, "quarter")
             first = after
 
@@ -192,22 +191,131 @@ def _holds(shift: Shift, at: dt.datetime) -> bool:
 
 
 def midnight(day: dt.date, zone: ZoneInfo) -> dt.datetime:
-    """Return the instant at which a civil day begins [UTC]."""
+    """Return the instant at which a civil day begins (F21).
+
+    Parameters
+    ----------
+    day
+        Local.
+    zone
+        Of the site.
+
+    Returns
+    -------
+    datetime
+        In UTC.
+    """
     return dt.datetime.combine(day, dt.time(0), zone).astimezone(dt.UTC)
 
 
 def local_date(at: dt.datetime, zone: ZoneInfo) -> dt.date:
-    """Return the civil day that an instant lies in."""
+    """Return the civil day that an instant lies in (F21).
+
+    Parameters
+    ----------
+    at
+        With a zone.
+    zone
+        Of the site.
+
+    Returns
+    -------
+    date
+        Local.
+    """
     return at.astimezone(zone).date()
 
 
-def month_after(first: dt.date) -> dt.date:
-    """Return the same day of the next month; ``first`` is one of the first 28 days."""
-    return (first.replace(day=1) + dt.timedelta(days=32)).replace(day=first.day)
+def month_start(day: dt.date, month_day: int = 1) -> dt.date:
+    """Return the first day of a day's month (F21).
+
+    Parameters
+    ----------
+    day
+        Local.
+    month_day
+        On which reporting months begin; 1 .. 28.
+
+    Returns
+    -------
+    date
+        On or before the day.
+    """
+    if day.day >= month_day:
+        return day.replace(day=month_day)
+    return (day.replace(day=1) - _DAY).replace(day=month_day)
+
+
+def month_after(day: dt.date, month_day: int = 1) -> dt.date:
+    """Return the first day of the month after a day's (F21).
+
+    Parameters
+    ----------
+    day, month_day
+        See `month_start`.
+
+    Returns
+    -------
+    date
+        After the day.
+    """
+    return (month_start(day, month_day).replace(day=1) + 32 * _DAY).replace(day=month_day)
+
+
+def days_of(since: dt.date, until: dt.date) -> Iterator[Period]:
+    """Yield the days in [since, until).
+
+    Parameters
+    ----------
+    since, until
+        Local dates.
+
+    Yields
+    ------
+    Period
+        Of one day.
+    """
+    for n in range((until - since).days):
+        yield Period(since + n * _DAY, since + (n + 1) * _DAY, "day")
+
+
+def months_of(since: dt.date, until: dt.date, month_day: int = 1) -> Iterator[Period]:
+    """Yield the whole months that have a day in [since, until).
+
+    Parameters
+    ----------
+    since, until
+        Local dates.
+    month_day
+        On which reporting months begin; 1 .. 28.
+
+    Yields
+    ------
+    Period
+        Of one month.
+    """
+    first = month_start(since, month_day)
+    while first < until:
+        after = month_after(first, month_day)
+        yield Period(first, after, "month")
+        first = after
 
 
 def years_later(day: dt.date, years: int) -> dt.date:
-    """Return the same day of another year; 29 February becomes 1 March where there is none."""
+    """Return the same day of another year (F8).
+
+    Parameters
+    ----------
+    day
+        Any date.
+    years
+        May be negative.
+
+    Returns
+    -------
+    date
+        29 February becomes 1 March where there is none.
+    """
     try:
         return day.replace(year=day.year + years)
     except ValueError:

@@ -72,7 +72,20 @@ class SiteFacts:
 
 
 def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFacts:
-    """Load the facts that hold now for a site."""
+    """Load the facts that hold now for a site (F2).
+
+    Parameters
+    ----------
+    connection
+        To the platform's database.
+    site_id
+        The site.
+
+    Returns
+    -------
+    SiteFacts
+        As a session sees them: one of the past sees what held then.
+    """
     row = connection.execute(
         "SELECT timezone, production_day_start, month_day FROM site_record WHERE site_id = %s"
         " AND superseded_commit_no IS NULL ORDER BY valid_from DESC LIMIT 1",

@@ -141,7 +141,7 @@ def load_factors(
     connection
         To the platform's database.
     standard, edition
-        Whose factors.
+        "GB/T 2589", "2020".
     electricity_basis
         "physical" (当量值) or "primary" (等价值).
     site_id

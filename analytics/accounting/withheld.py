@@ -23,3 +23,7 @@ class WithheldCode(enum.StrEnum):
     OWNERSHIP_CHANGED = "ownership_changed"
     SCHEME_DIFFERS = "scheme_differs"
     CONVERSION_CYCLE = "conversion_cycle"
+    REGISTER_MISSING = "register_missing"
+    REACTIVE_MISSING = "reactive_missing"
+    DEMAND_MISSING = "demand_missing"
+    TARIFF_MISSING = "tariff_missing"

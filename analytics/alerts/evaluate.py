@@ -15,10 +15,24 @@ __all__ = ["evaluate"]
 def evaluate(
     connection: psycopg.Connection[Any], now: dt.datetime, stale_after: dt.timedelta
 ) -> int:
-    """Evaluate every rule that holds now; return how many changed in a way to tell people.
+    """Evaluate every rule that holds now.
 
     A value that is bad or too old decides nothing: a gateway that hiccups neither fires nor
     resolves a rule.
+
+    Parameters
+    ----------
+    connection
+        Not inside a transaction.
+    now
+        The instant of the evaluation.
+    stale_after
+        Age from which a value decides nothing.
+
+    Returns
+    -------
+    int
+        Rules that changed in a way to tell people.
     """
     with connection.transaction():
         # One evaluator at a time; a second process takes turns.

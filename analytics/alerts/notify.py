@@ -40,9 +40,21 @@ class Notifier:
 
 
 def notify_pending(connection: psycopg.Connection[Any], notifier: Notifier) -> tuple[int, int]:
-    """Send events that nobody was told of; return how many were sent and how many failed.
+    """Send events that nobody was told of.
 
     Stops at the first failure, so that order is kept and a dead webhook is tried once a round.
+
+    Parameters
+    ----------
+    connection
+        In autocommit mode.
+    notifier
+        With the addresses; nothing is done without any.
+
+    Returns
+    -------
+    int, int
+        Events sent, and failed.
     """
     if not len(notifier):
         return 0, 0

@@ -1,4 +1,4 @@
-"""The state of a threshold rule: ok, pending, firing, resolved. Pure: no clock, no database.
+"""The state of a threshold rule: ok, pending, firing, resolved. Pure: no clock, no database (F38).
 
 A rule fires when the value has stayed beyond the threshold for a while, and resolves when it is
 back by the hysteresis: a value that trembles on the line sends one message, not a hundred.

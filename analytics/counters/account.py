@@ -340,7 +340,28 @@ def account(
     window: tuple[int, int] | None = None,
     replacements: Sequence[Replacement] = (),
 ) -> Account:
-    """Account one series; see `account_many`."""
+    """Account one series; see `account_many`.
+
+    Parameters
+    ----------
+    time_us, level_micro
+        Readings of the series, shape (n,) [us since 1970, UTC; 1e-6 counts].
+    rules
+        What holds for its registers.
+    window
+        [from, to) to book [us]; all readings if None.
+    replacements
+        In order of time.
+
+    Returns
+    -------
+    Account
+
+    Raises
+    ------
+    ReadingOrderError, LevelRangeError, CounterError
+        As `account_many`.
+    """
     offsets = np.array([0, len(time_us)], dtype=np.int64)
     windows = None if window is None else np.array([window], dtype=np.int64)
     return account_many(
@@ -422,8 +443,8 @@ def account_many(
             t, v, places, table, spans, replaced, replaced_offsets, status, rooms, out
         )
     interval_us = table[:, 4]
-    own = np.repeat(np.arange(n), sizes[:, 1])
-    start_us = sizes[own, 5] + (np.arange(rows) - rooms[own, 0]) * interval_us[own]
+    start_us = np.repeat(sizes[:, 5] - rooms[:-1, 0] * interval_us, sizes[:, 1])
+    start_us += np.arange(rows) * np.repeat(interval_us, sizes[:, 1])
     return Accounts(
         rows=rooms[:, 0].copy(),
         start_us=start_us,

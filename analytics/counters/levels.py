@@ -1,4 +1,4 @@
-"""Register values as levels on the 1e-6 count grid, one per read instant."""
+"""Register values as levels on the 1e-6 count grid, one per read instant (F36)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Accounts of a register that began anew, put together again: nothing is booked in between."""
+"""Accounts of a register that began anew, put together again: nothing is booked in between.
+
+F28.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,15 @@ def join_accounts(parts: Sequence[Account]) -> Account:
     """Join the accounts of runs that follow each other; an interval that two reach is their sum.
 
     Indices of findings stay those of their own run.
+
+    Parameters
+    ----------
+    parts
+        At least one, in order of time.
+
+    Returns
+    -------
+    Account
     """
     if len(parts) == 1:
         return parts[0]

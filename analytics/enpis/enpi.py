@@ -367,7 +367,7 @@ def annual_rate(target: Target, base_intensity: float | None) -> float | None:
     target
         With a rate, or with an end value.
     base_intensity
-        Of the whole base year; None if it cannot be given.
+        Of the whole base year [energy per output]; None if it cannot be given.
 
     Returns
     -------
@@ -394,8 +394,8 @@ def years_of(target: Target, kind: str, first: dt.date, after: dt.date) -> float
     Returns
     -------
     float or None
-        Whole years, twelfths for rolling twelve months; 0 for the base itself; None before the base
-        and after the target's end.
+        Whole years, twelfths for rolling twelve months [years]; 0 for the base itself; None before
+        the base and after the target's end.
     """
     if kind == "rolling_12":
         months = (after.year - target.base_to.year) * 12 + after.month - target.base_to.month

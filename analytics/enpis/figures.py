@@ -56,7 +56,20 @@ class Span:
 def write_energy_figures(
     connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
 ) -> int:
-    """Write what each counter did on the days and in the months of a span; return the rows."""
+    """Write what each counter did on the days and in the months of a span.
+
+    Parameters
+    ----------
+    connection
+        In the transaction that claimed the span.
+    facts, span, version
+        Of the site, the touched days, and the data version that the rows will name.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
     # What was retracted leaves no figure behind: of a span only what is computed anew remains.
     connection.execute(
         "DELETE FROM energy_period WHERE site_id = %s AND period_from < %s"
@@ -99,7 +112,15 @@ def write_energy_figures(
 
 
 def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
-    """Delete every figure of a site that has no data any more."""
+    """Delete every figure of a site that has no data any more.
+
+    Parameters
+    ----------
+    connection
+        In the site's transaction.
+    site_id
+        The site.
+    """
     for table in (
         "energy_period", "enpi_period", "scheme_energy_period", "carbon_period",
         "product_energy_period", "medium_factor_period",

@@ -68,7 +68,19 @@ class Verdict:
 
 
 def annual_rate_of(base_value: float, end_value: float, years: int) -> float:
-    """Return the annual rate of decline that leads from base to end value.
+    """Return the annual rate of decline that leads from base to end value (F7).
+
+    Parameters
+    ----------
+    base_value, end_value
+        Above 0, in one unit [energy per output].
+    years
+        From the base year to the end, at least 1.
+
+    Returns
+    -------
+    float
+        0.04 for 4 %, below 1 [1/year].
 
     Raises
     ------
@@ -142,7 +154,7 @@ def cumulative_progress(
     Parameters
     ----------
     intensity, base_intensity, annual_rate
-        See `progress_ratio`.
+        See `progress_ratio` [energy per output, 1/year].
     total_years
         From the base year to the target's end.
 
@@ -169,7 +181,7 @@ def judge(
     Parameters
     ----------
     intensity
-        Of the period.
+        Of the period [energy per output].
     base_intensity
         Of the same months of the base year, same scheme; None if it cannot be given.
     annual_rate, years, total_years
@@ -209,7 +221,20 @@ def judge(
 def within_uncertainty(
     intensity: float, target: float, relative_uncertainty: float | None
 ) -> bool | None:
-    """Whether the distance to the target is finer than the meters; None if they are not known."""
+    """Say whether the distance to the target is finer than the meters (F37).
+
+    Parameters
+    ----------
+    intensity, target
+        In one unit [energy per output].
+    relative_uncertainty
+        Of the energy, 0 .. 1; None if a meter's class is not known.
+
+    Returns
+    -------
+    bool or None
+        None if the uncertainty is not known.
+    """
     if relative_uncertainty is None:
         return None
     return abs(intensity - target) <= relative_uncertainty * abs(intensity)

@@ -1,4 +1,7 @@
-"""Readings of many series accounted in one go, where a register begins anew each side by itself."""
+"""Readings of many series accounted in one go, where a register begins anew each side by itself.
+
+F3, F28.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,18 @@ class Part:
 
 
 def account_parts(parts: Sequence[Part]) -> list[Account | None]:
-    """Return the account of each part; None if nothing measures there."""
+    """Return the account of each part; None if nothing measures there.
+
+    Parameters
+    ----------
+    parts
+        Readings, meaning and window of each.
+
+    Returns
+    -------
+    list of Account or None
+        In the order given.
+    """
     found: list[list[Account]] = [[] for _ in parts]
     runs: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]] = []
     for number, part in enumerate(parts):

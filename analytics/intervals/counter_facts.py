@@ -57,7 +57,20 @@ class CounterEpoch:
 def load_epochs(
     connection: psycopg.Connection[Any], series_ids: Sequence[int]
 ) -> dict[int, list[CounterEpoch]]:
-    """Return the epochs in which each series counts, or is integrated, in order of time."""
+    """Return the epochs in which each series counts, or is integrated, in order of time.
+
+    Parameters
+    ----------
+    connection
+        As a role that may read the plant.
+    series_ids
+        The series.
+
+    Returns
+    -------
+    dict
+        Epochs by series; a series without one is left out.
+    """
     found: dict[int, list[CounterEpoch]] = defaultdict(list)
     rows = connection.execute(
         "SELECT e.series_id, e.epoch_id, e.counter_kind, coalesce(e.read_type, e.raw_type),"
@@ -92,6 +105,18 @@ def load_replacements(
     """Return where one device followed another at the points of some series.
 
     With what was noted of the series' register then.
+
+    Parameters
+    ----------
+    connection
+        As a role that may read the plant.
+    series
+        The series with their points.
+
+    Returns
+    -------
+    dict
+        Replacements by series, in order of time.
     """
     rows = connection.execute(
         "SELECT w.s, i.valid_from, i.device_id, r.opening_raw, r.closing_raw"

@@ -56,11 +56,24 @@ class Computed:
 
 
 def clear_windows(connection: psycopg.Connection[Any], computed: Sequence[Computed]) -> None:
-    """Delete the interval rows of the windows, and the gaps that touch them."""
+    """Delete the interval rows of the windows, and the gaps that touch them.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that claimed the spans.
+    computed
+        What came out, at most one a series.
+    """
     spans = (
         [one.series.series_id for one in computed],
         [instant(one.window[0]) for one in computed],
         [instant(one.window[1]) for one in computed],
+    )
+    # Rows of a compressed chunk are decompressed first; a group's are more than the default allows.
+    connection.execute(
+        "SELECT set_config(name, '0', true) FROM pg_settings"
+        " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
     )
     # The outermost instants are said apart, so that chunks beyond them are not looked at.
     connection.execute(
@@ -79,7 +92,17 @@ def clear_windows(connection: psycopg.Connection[Any], computed: Sequence[Comput
 def write_intervals(
     connection: psycopg.Connection[Any], computed: Sequence[Computed], version: int
 ) -> None:
-    """Write the interval rows of all accounts in one COPY."""
+    """Write the interval rows of all accounts in one COPY.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that claimed the spans.
+    computed
+        What came out, at most one a series.
+    version
+        Data version that the rows will name.
+    """
     parts = [(c, epoch, account) for c in computed for epoch, account in c.parts]
     sizes = [len(account.start_us) for _, _, account in parts]
     rows = new_rows(_ROW, sum(sizes))
@@ -117,7 +140,17 @@ def _simulated(readings: SeriesReadings | None, account: Account) -> NDArray[np.
 def write_gaps(
     connection: psycopg.Connection[Any], computed: Sequence[Computed], version: int
 ) -> None:
-    """Write each account's gaps; one across the border of two epochs is named by the first."""
+    """Write each account's gaps; one across the border of two epochs is named by the first.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that claimed the spans.
+    computed
+        What came out, at most one a series.
+    version
+        Data version that the rows will name.
+    """
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO gap (series_id, epoch_id, from_ts, to_ts, advance_micro, data_version)"
@@ -139,7 +172,17 @@ def write_gaps(
 def write_findings(
     connection: psycopg.Connection[Any], computed: Sequence[Computed], version: int
 ) -> None:
-    """Keep findings that are found again, add new ones, withdraw those that are gone."""
+    """Keep findings that are found again, add new ones, withdraw those that are gone.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that claimed the spans.
+    computed
+        What came out, at most one a series.
+    version
+        Data version that the rows will name.
+    """
     found = [
         (one.series, epoch, finding)
         for one in computed

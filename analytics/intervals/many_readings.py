@@ -27,7 +27,7 @@ from analytics.intervals.readings import (
     retracted_ranges,
 )
 from enpilot.archive.manifest import dropped_spans
-from enpilot.database.binary_copy import POSTGRES_EPOCH_US, array_values
+from enpilot.database.binary_copy import POSTGRES_EPOCH_US, array_values, raw_rows
 from enpilot.wire import QualityFlag
 
 __all__ = ["Wanted", "load_many"]
@@ -222,34 +222,28 @@ def _arrays(
 ) -> Iterator[tuple[int, _Arrays | None]]:
     batch = "NULL" if sources.uniform else "array_agg(batch)"
     number, kind = ("raw_int", "int8") if whole else ("raw_real", "float8")
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(
-            f"SELECT series_id, bit_or(quality), array_agg(ts), array_agg({number}),"
-            f" array_agg(late_ms), {batch} FROM reading WHERE series_id = ANY(%s::int[])"
-            " AND ts >= %s AND ts <= %s AND quality & 255 = 0 GROUP BY series_id",
-            (series_ids, since, until),
-        )
-        result = cursor.pgresult
-        assert result is not None  # a query has an answer
-        for row in range(result.ntuples):
-            values = [result.get_value(row, column) for column in range(6)]
-            series_id, flags = (int.from_bytes(v or b"", signed=True) for v in values[:2])
-            numbers = array_values(values[3] or b"", kind)
-            if flags & _SPECIAL or numbers is None:
-                yield series_id, None
-                continue
-            ts, late_ms = (
-                array_values(values[i] or b"", name)
-                for i, name in ((2, "timestamptz"), (4, "int2"))
-            )
-            batches = _NO_WHOLE if values[5] is None else array_values(values[5], "int8")
-            assert ts is not None  # declared NOT NULL, like the other two
-            assert late_ms is not None
-            assert batches is not None
-            yield series_id, _Arrays(
-                ts.astype(np.int64), numbers.astype(np.int64 if whole else np.float64),
-                late_ms.astype(np.int64), batches.astype(np.int64),
-            )  # fmt: skip
+    for row in raw_rows(
+        connection,
+        f"SELECT series_id, bit_or(quality), array_agg(ts), array_agg({number}),"
+        f" array_agg(late_ms), {batch} FROM reading WHERE series_id = ANY(%s::int[])"
+        " AND ts >= %s AND ts <= %s AND quality & 255 = 0 GROUP BY series_id",
+        (series_ids, since, until),
+    ):
+        series_id, flags = (int.from_bytes(value or b"", signed=True) for value in row[:2])
+        numbers = array_values(row[3] or b"", kind)
+        if flags & _SPECIAL or numbers is None:
+            yield series_id, None
+            continue
+        ts = array_values(row[2] or b"", "timestamptz")
+        late_ms = array_values(row[4] or b"", "int2")
+        batches = _NO_WHOLE if row[5] is None else array_values(row[5], "int8")
+        assert ts is not None  # declared NOT NULL, like the other two
+        assert late_ms is not None
+        assert batches is not None
+        yield series_id, _Arrays(
+            ts.astype(np.int64), numbers.astype(np.int64 if whole else np.float64),
+            late_ms.astype(np.int64), batches.astype(np.int64),
+        )  # fmt: skip
 
 
 def _assemble(

@@ -2,6 +2,8 @@
 
 The general way, a series at a time; `analytics.intervals.many_readings` takes it where a series
 needs it, and loads all others together.
+
+D1, D9.
 """
 
 from __future__ import annotations
@@ -83,6 +85,19 @@ def load_readings(
 ) -> SeriesReadings:
     """Return the good readings in [since, until] that count, with what corrections made of them.
 
+    Parameters
+    ----------
+    connection
+        As a role that may read ``reading``.
+    series_id
+        The series.
+    since, until
+        Both instants included, by the scheduled time ``ts``.
+
+    Returns
+    -------
+    SeriesReadings
+
     Raises
     ------
     enpilot.archive.ArchiveUnavailableError
@@ -106,7 +121,18 @@ def load_readings(
 
 
 def retracted_ranges(connection: psycopg.Connection[Any]) -> NDArray[np.int64]:
-    """Return the numbers of batches that count no more, first and last, in order; shape (n, 2)."""
+    """Return the numbers of batches that count no more, first and last, in order; shape (n, 2).
+
+    Parameters
+    ----------
+    connection
+        As a role that may read ``retracted_batch``.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, 2)
+        First and last number of each range; both columns rise.
+    """
     found = connection.execute(
         "SELECT low, high FROM (SELECT from_batch AS low, to_batch AS high,"
         " max(to_batch) OVER (ORDER BY from_batch ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
@@ -124,6 +150,10 @@ def outside(ranges: NDArray[np.int64], batch: NDArray[np.int64]) -> NDArray[np.b
         As `retracted_ranges` gives them: both columns rise.
     batch
         Shape (n,).
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
     """
     if not len(ranges):
         return np.ones(len(batch), np.bool_)

@@ -116,6 +116,18 @@ def recompute_point(
 ) -> list[Touched]:
     """Compute what is dirty at one point; see `recompute_points`.
 
+    Parameters
+    ----------
+    connection, version
+        As there.
+    point_id
+        The point.
+
+    Returns
+    -------
+    list of Touched
+        Empty if nothing was dirty or another process had claimed it.
+
     Raises
     ------
     enpilot.archive.ArchiveMismatchError, enpilot.archive.ArchiveUnavailableError
@@ -140,6 +152,10 @@ def recompute_points(
         The points, in any order, of any sites.
     version
         Data version that the rows will name.
+
+    Returns
+    -------
+    Recomputed
     """
     done = Recomputed()
     while True:

@@ -1,4 +1,4 @@
-"""Spans of time that lie near each other, as one; those far apart stay apart."""
+"""Spans of time that lie near each other, as one; those far apart stay apart (D11)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ def merge_spans(
     """Return the fewest spans that cover the given ones without bridging more than ``apart``.
 
     A late reading of last year and a live one of now must not make a year dirty.
+
+    Parameters
+    ----------
+    spans
+        [since, until] in any order.
+    apart
+        Distance that is still bridged.
+
+    Returns
+    -------
+    list of (since, until)
+        In order of time.
     """
     merged: list[tuple[dt.datetime, dt.datetime]] = []
     for since, until in sorted(spans):

@@ -54,7 +54,22 @@ def load_substitutions(
     since: dt.datetime,
     until: dt.datetime,
 ) -> list[Substitution]:
-    """Return what is substituted in a series and touches [since, until], in order of time."""
+    """Return what is substituted in a series and touches [since, until], in order of time.
+
+    Parameters
+    ----------
+    connection
+        As a role that may read the plant.
+    series_id, quantity
+        The series and what it measures.
+    since, until
+        Both included.
+
+    Returns
+    -------
+    list of Substitution
+        Amounts in the quantity's own unit.
+    """
     return [
         Substitution(low, high, Fraction(amount) * unit_ratio(quantity, unit), shape)
         for low, high, amount, unit, shape in connection.execute(
@@ -75,6 +90,11 @@ def allot(amount: Fraction, weights: Sequence[int]) -> list[Fraction]:
         Shared out whole: the parts add up to it exactly.
     weights
         One a part, of any sign; at least one.
+
+    Returns
+    -------
+    list of Fraction
+        One a weight [unit of the amount].
     """
     if sum(weights) == 0:
         weights = [1] * len(weights)
@@ -97,6 +117,10 @@ def substitute(
     ----------
     connection
         Inside the transaction that has just written the registers' rows of the whole span.
+    series_id, quantity
+        The series, and what it reads.
+    substitution
+        The amount and how it is shared out.
     version
         Data version that the rows will name.
     """

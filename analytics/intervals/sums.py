@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analytics.counters.levels import MICRO
 from analytics.intervals.readings import microseconds
-from enpilot.database.binary_copy import POSTGRES_EPOCH_US, copy_rows, row_type
+from enpilot.database.binary_copy import POSTGRES_EPOCH_US, array_values, raw_rows
 from enpilot.quantities import INTEGRALS, unit_ratio
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 GRID_US: Final = 900 * 1_000_000
-_ROW: Final = row_type(
-    ts="timestamptz", epoch="int4", advance="int8", estimated="int8", measured="float4",
-    readings="int4", simulated="bool",
-)  # fmt: skip
+_COLUMNS: Final = {
+    "ts": "timestamptz", "epoch_id": "int4", "advance_micro": "int8", "estimated_micro": "int8",
+    "measured_s": "float4", "readings": "int4", "simulated": "bool",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,21 @@ def load_intervals(
     since: dt.datetime,
     until: dt.datetime,
 ) -> SeriesIntervals | None:
-    """Load the interval rows of a series in [since, until); None if it has no reading at all."""
+    """Load the interval rows of a series in [since, until); None if it has no reading at all.
+
+    Parameters
+    ----------
+    connection
+        As a role that may read ``interval_advance`` and ``reading``.
+    series_id, quantity
+        The series and what it measures.
+    since, until
+        On the 15-minute grid, the second excluded.
+
+    Returns
+    -------
+    SeriesIntervals or None
+    """
     # The first and last of what was dropped are kept rows, so this needs no archive.
     first, last = (
         f"(SELECT ts + late_ms * interval '1 ms' FROM {{}} WHERE series_id = %(s)s"
@@ -238,13 +252,7 @@ def load_intervals(
     if extent is None or extent[0] is None:
         return None
     scales = load_scales(connection, series_id, quantity)
-    rows = copy_rows(
-        connection,
-        "SELECT ts, epoch_id, advance_micro, estimated_micro, measured_s, readings, simulated"
-        " FROM interval_advance WHERE series_id = %s AND ts >= %s AND ts < %s ORDER BY ts",
-        (series_id, since, until),
-        _ROW,
-    )
+    rows = _rows(connection, series_id, since, until)
     gaps = connection.execute(
         "SELECT from_ts, to_ts, advance_micro, epoch_id FROM gap WHERE series_id = %s"
         " AND to_ts > %s AND from_ts < %s ORDER BY from_ts",
@@ -252,12 +260,12 @@ def load_intervals(
     ).fetchall()
     return SeriesIntervals(
         rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US,
-        rows["epoch"].astype(np.int64),
-        rows["advance"].astype(np.int64),
-        rows["estimated"].astype(np.int64),
-        rows["measured"].astype(np.float64),
+        rows["epoch_id"].astype(np.int64),
+        rows["advance_micro"].astype(np.int64),
+        rows["estimated_micro"].astype(np.int64),
+        rows["measured_s"].astype(np.float64),
         rows["readings"].astype(np.int64),
-        rows["simulated"],
+        rows["simulated"].astype(np.bool_),
         np.array(
             [[microseconds(f), microseconds(t), a, e] for f, t, a, e in gaps], dtype=np.int64
         ).reshape(-1, 4),
@@ -265,3 +273,23 @@ def load_intervals(
         microseconds(extent[0]),
         microseconds(extent[1]),
     )
+
+
+def _rows(
+    connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
+) -> dict[str, NDArray[Any]]:
+    """Return the columns of the interval rows of a series in order of time, as they were sent."""
+    columns = ", ".join(_COLUMNS)
+    aggregates = ", ".join(f"array_agg({column})" for column in _COLUMNS)
+    [row] = raw_rows(
+        connection,
+        f"SELECT {aggregates} FROM (SELECT {columns} FROM interval_advance WHERE series_id = %s"
+        " AND ts >= %s AND ts < %s ORDER BY ts, epoch_id) ordered",
+        (series_id, since, until),
+    )
+    found = {}
+    for (column, kind), value in zip(_COLUMNS.items(), row, strict=True):
+        values = np.empty(0) if value is None else array_values(value, kind)
+        assert values is not None  # all columns are declared NOT NULL
+        found[column] = values
+    return found

@@ -92,6 +92,11 @@ def reproduce(
     tell
         Is told how far it is.
 
+    Returns
+    -------
+    Reproduction
+        How many figures are equal, and every field that is not (F36).
+
     Raises
     ------
     NoSuchSiteError

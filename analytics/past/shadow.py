@@ -59,6 +59,15 @@ class Relations:
 def classify(connection: psycopg.Connection[Any]) -> Relations:
     """Sort the tables of the schema by their columns, so that tables to come are covered.
 
+    Parameters
+    ----------
+    connection
+        To a migrated database.
+
+    Returns
+    -------
+    Relations
+
     Raises
     ------
     PastError

@@ -22,6 +22,10 @@ _ACCOUNTING: Final = {
     "balance_off": ("分表之和大于总表", "sub-meters count more than their main meter"),
     "gap": ("缺数", "gap in the readings"),
 }
+_COST: Final = {
+    "demand_differs": ("需量表与计算不符", "demand register outside of what readings allow"),
+    "invoice_differs": ("电费账单与核算不符", "invoice differs from tariff and registers"),
+}
 _FLOW: Final = {
     "batches_lost": ("批次丢失", "batches lost"),
     "fork": ("网关缓存被还原或复制", "outbox restored or copied"),
@@ -32,7 +36,7 @@ _FLOW: Final = {
     "register_below_previous": ("抄表数低于上次", "manual reading below the one before"),
 }
 FLOW_CODES: Final = tuple(_FLOW)
-_NAMES: Final = _ACCOUNTING | _FLOW
+_NAMES: Final = _ACCOUNTING | _COST | _FLOW
 
 
 def finding_name(language: Language, code: str) -> str:

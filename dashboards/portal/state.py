@@ -103,6 +103,24 @@ _REASONS = {  # zh, en, action zh, action en
         "各厂核算口径不同", "the sites count by different schemes",
         "统一各厂的核算口径", "give the sites one accounting scheme",
     ),
+    "register_missing": (
+        "计费表底数不全", "a billing meter's registers do not bracket the period",
+        "补导入读数：enpilot import readings", "import its readings: enpilot import readings",
+    ),
+    "reactive_missing": (
+        "没有无功电量，不能计算力调电费", "no reactive energy, so no power-factor adjustment",
+        "接入无功表，或从账户中去掉功率因数标准",
+        "read the reactive register, or leave the account's power-factor standard out",
+    ),
+    "demand_missing": (
+        "没有最大需量", "no maximum demand",
+        "接入需量表，或补导入读数", "read the demand register, or import the missing readings",
+    ),
+    "tariff_missing": (
+        "当日没有电价", "no tariff holds on some day",
+        "在配置文件中补上电价及其日期：[[tariff]]",
+        "give the plant file's [[tariff]] a span that has this day",
+    ),
     "not_positive": (
         "数值不为正，不能计算比值", "not positive, so no ratio can be formed",
         "核对台账和产量", "check the ledger and the output",

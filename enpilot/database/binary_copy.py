@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +16,7 @@ __all__ = [
     "array_values",
     "copy_rows",
     "new_rows",
+    "raw_rows",
     "row_type",
     "write_rows",
 ]
@@ -65,6 +66,20 @@ def write_rows(connection: psycopg.Connection[Any], target: str, rows: NDArray[n
         copy.write(COPY_HEADER)
         copy.write(rows.tobytes())
         copy.write(COPY_TRAILER)
+
+
+def raw_rows(
+    connection: psycopg.Connection[Any],
+    query: str,
+    parameters: Sequence[object] | Mapping[str, object],
+) -> Iterator[list[bytes | None]]:
+    """Yield the columns of each row as the server sends them in binary, for `array_values`."""
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(query, parameters)
+        result = cursor.pgresult
+        assert result is not None  # a query has an answer
+        for row in range(result.ntuples):
+            yield [result.get_value(row, column) for column in range(result.nfields)]
 
 
 def array_values(value: bytes, kind: str) -> NDArray[Any] | None:

@@ -42,8 +42,14 @@ _READABLE = (
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
     "virtual_point_period", "balance_period", "area", "area_record", "conversion", "allocation",
     "site_factor", "scheme_energy_period", "carbon_period", "product_energy_period",
-    "medium_factor_period",
+    "medium_factor_period", "enpi_year_end",
     "figure_version",
+    "relevant_variable", "relevant_variable_record", "relevant_variable_value", "baseline",
+    "baseline_record", "baseline_model", "baseline_period", "programme", "programme_record",
+    "retrofit", "retrofit_record", "non_routine_adjustment", "non_routine_adjustment_record",
+    "saving_period", "saving_result",
+    "calendar_day", "tariff", "tariff_record", "account", "account_record", "medium_price",
+    "demand_day", "cost_period", "invoice", "invoice_line",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

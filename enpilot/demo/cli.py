@@ -102,7 +102,7 @@ def _run(
     broker, command = broker_command(folder / "broker", broker_port)
     now = dt.datetime.now(dt.UTC)
     files = DemoFiles.lay_out(folder / "plants", now, modbus_port)
-    _say("演示数据含合成部分:改善、产量、蒸汽与计件。Parts of the demo's data are synthetic.")
+    _say("演示数据含合成部分:改善、产量、蒸汽、计件与电价。Parts of the demo's data are synthetic.")
     with (
         embedded_database(folder / "database") as url,
         running_processes(folder / "logs", {"ENPILOT_DATABASE_URL": url}) as group,

@@ -105,7 +105,7 @@ def import_history(
                 demo.path("steel_output_mapping.toml"),
             )
         )  # fmt: skip
-    for kind in ("energy", "output"):
+    for kind in ("energy", "output", "variables"):
         say(
             _import(
                 group, kind, demo.path(f"glycerine_{kind}.csv"),

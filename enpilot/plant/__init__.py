@@ -1,6 +1,7 @@
 """The plant file: points, devices, wiring, products, EnPIs, targets and rules of one site."""
 
 from enpilot.plant.base import Names
+from enpilot.plant.baselines import Baseline, Variable
 from enpilot.plant.load import PlantFileError, load_plant
 from enpilot.plant.model import (
     Agent,
@@ -18,24 +19,35 @@ from enpilot.plant.model import (
     Site,
 )
 from enpilot.plant.production import Enpi, Target
+from enpilot.plant.savings import NonRoutineAdjustment, Programme, Retrofit
+from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
 
 __all__ = [
+    "Account",
     "Agent",
     "AlertRule",
+    "Baseline",
+    "CalendarDay",
     "Device",
     "Enpi",
     "Enterprise",
     "Installation",
     "Line",
+    "MediumPrice",
     "Names",
+    "NonRoutineAdjustment",
     "Ownership",
     "Plant",
     "PlantFileError",
     "Point",
     "Product",
+    "Programme",
     "Register",
+    "Retrofit",
     "Scheme",
     "Site",
     "Target",
+    "Tariff",
+    "Variable",
     "load_plant",
 ]

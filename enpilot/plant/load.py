@@ -20,10 +20,12 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
+from enpilot.plant import baselines, savings
 from enpilot.plant.accounting import check_accounting
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
 from enpilot.plant.production import check_production
+from enpilot.plant.tariffs import check_tariffs
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
 __all__ = ["PlantFileError", "load_plant"]
@@ -91,11 +93,13 @@ def load_plant(file: Path) -> Plant:
         *_target_errors(plant),
         *check_production(plant),
         *check_accounting(plant),
+        *baselines.check_baselines(plant),
+        *savings.check_savings(plant),
     ]
     if errors:
         raise PlantFileError(file, errors)
     _settle_dates(plant)
-    errors = _date_errors(plant)
+    errors = [*_date_errors(plant), *check_tariffs(plant)]
     if errors:
         raise PlantFileError(file, errors)
     return plant
@@ -137,6 +141,11 @@ def _coded(plant: Plant) -> Iterable[tuple[str, list[str]]]:
     yield "enpi", [e.code for e in plant.enpi]
     yield "base_adjustment", [a.code for a in plant.base_adjustment]
     yield "rule", [r.code for r in plant.rule]
+    yield "variable", [v.code for v in plant.variable]
+    yield "baseline", [b.code for b in plant.baseline]
+    yield "programme", [p.code for p in plant.programme]
+    yield "retrofit", [r.code for r in plant.retrofit]
+    yield "non_routine_adjustment", [a.code for a in plant.non_routine_adjustment]
 
 
 def _duplicate_errors(plant: Plant) -> list[str]:
@@ -170,6 +179,7 @@ def _reference_errors(plant: Plant) -> list[str]:
         references.append((f"$.enpi[{i}].product", e.product, "product"))
     references += [(f"$.target[{i}].enpi", t.enpi, "enpi") for i, t in enumerate(plant.target)]
     references += [(f"$.rule[{i}].point", r.point, "point") for i, r in enumerate(plant.rule)]
+    references += [*baselines.references(plant), *savings.references(plant)]
     return [
         f"no {kind} {code!r} in this file (there is: {', '.join(sorted(known[kind])) or 'none'})"
         f" - at `{path}`"
@@ -421,6 +431,10 @@ def _settle_dates(plant: Plant) -> None:
         *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
         *plant.virtual_point, *plant.area, *plant.conversion, *plant.allocation, *plant.factor,
+        *plant.variable,
+        *plant.baseline, *plant.programme, *plant.retrofit, *plant.non_routine_adjustment,
+        *plant.tariff, *plant.account,
+        *plant.medium_price,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -447,6 +461,14 @@ def _date_errors(plant: Plant) -> list[str]:
         "allocation": [(a.area, a) for a in plant.allocation],
         "factor": [(f"{f.kind} {f.medium} {f.basis}", f) for f in plant.factor],
         "integrated": [(f"{x.point} {x.quantity} {x.channel}", x) for x in plant.integrated],
+        "variable": [(v.code, v) for v in plant.variable],
+        "baseline": [(b.code, b) for b in plant.baseline],
+        "programme": [(p.code, p) for p in plant.programme],
+        "retrofit": [(r.code, r) for r in plant.retrofit],
+        "non_routine_adjustment": [(a.code, a) for a in plant.non_routine_adjustment],
+        "tariff": [(t.code, t) for t in plant.tariff],
+        "account": [(a.code, a) for a in plant.account],
+        "medium_price": [(p.medium, p) for p in plant.medium_price],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
     for kind, items in dated.items():

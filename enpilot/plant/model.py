@@ -16,6 +16,7 @@ from msgspec import Meta
 from enpilot.forms import DecimalText, PositiveDecimalText
 from enpilot.plant.accounting import Allocation, Area, Conversion, Factor
 from enpilot.plant.base import Code, Dated, Names, PositiveShare, Strict
+from enpilot.plant.baselines import Baseline, Variable
 from enpilot.plant.production import (
     BaseAdjustment,
     Enpi,
@@ -25,6 +26,8 @@ from enpilot.plant.production import (
     Target,
     VirtualPoint,
 )
+from enpilot.plant.savings import NonRoutineAdjustment, Programme, Retrofit
+from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
 
 __all__ = [
     "Agent",
@@ -298,3 +301,12 @@ class Plant(Strict, kw_only=True):
     allocation: list[Allocation] = []
     factor: list[Factor] = []
     rule: list[AlertRule] = []
+    variable: list[Variable] = []
+    baseline: list[Baseline] = []
+    programme: list[Programme] = []
+    retrofit: list[Retrofit] = []
+    non_routine_adjustment: list[NonRoutineAdjustment] = []
+    calendar_day: list[CalendarDay] = []
+    tariff: list[Tariff] = []
+    account: list[Account] = []
+    medium_price: list[MediumPrice] = []

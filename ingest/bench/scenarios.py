@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from enpilot.database import connect, read_capabilities
 from enpilot.demo.broker import broker_command
 from enpilot.demo.processes import ProcessGroup, free_port, running_processes
+from enpilot.demo.scratch import scratch_database
 from ingest.bench.load import Shape, lay_out_plant
 from ingest.bench.processes import (
     BenchError,
     MemoryWatch,
     cpu_s,
     publishing,
-    scratch_database,
     server_cpu_s,
     wait_until,
 )

@@ -1,6 +1,7 @@
 """Files into the database: plants, readings, output, energy ledgers, what people read."""
 
 from ingest.imports.energy import import_energy
+from ingest.imports.invoice import ImportedInvoice, import_invoice
 from ingest.imports.manual import import_manual
 from ingest.imports.output import import_output
 from ingest.imports.plant import PlantChanges, import_plant
@@ -12,8 +13,10 @@ from ingest.imports.run_list import ImportRun, list_imports
 __all__ = [
     "ImportResult",
     "ImportRun",
+    "ImportedInvoice",
     "PlantChanges",
     "import_energy",
+    "import_invoice",
     "import_manual",
     "import_output",
     "import_plant",

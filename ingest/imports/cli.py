@@ -1,4 +1,4 @@
-"""``enpilot import``: plant, readings, output, energy, manual, list, retract."""
+"""``enpilot import``: plant, readings, output, energy, variables, manual, list, retract."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from enpilot.database import connect, database_url
 from enpilot.plant import load_plant
 from enpilot.progress import progress_bar
 from ingest.imports.energy import import_energy
+from ingest.imports.invoice import import_invoice
 from ingest.imports.manual import import_manual
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
@@ -21,6 +22,8 @@ from ingest.imports.report import report_lines
 from ingest.imports.result import ImportResult
 from ingest.imports.retract import retract as retract_import
 from ingest.imports.run_list import list_imports
+from ingest.imports.value_added import import_value_added
+from ingest.imports.variables import import_variables
 
 __all__ = ["app"]
 
@@ -81,6 +84,30 @@ def energy(
     _report(file, result)
 
 
+@app.command(name="value-added")
+def value_added(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import value added of enterprises, by price basis; a revision is a new vintage."""
+    with connect(database_url(), "import value-added", autocommit=True) as connection:
+        result = import_value_added(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
+        )
+    _report(file, result)
+
+
+@app.command
+def variables(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import values of relevant variables: operating days, outdoor temperature (CSV, Excel)."""
+    with connect(database_url(), "import variables", autocommit=True) as connection:
+        result = import_variables(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
+        )
+    _report(file, result)
+
+
 @app.command
 def manual(
     file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
@@ -91,6 +118,17 @@ def manual(
             connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
         )
     _report(file, result)
+
+
+@app.command
+def invoice(file: Path) -> None:
+    """Import a utility's invoice (TOML); another one of the same number supersedes it."""
+    with connect(database_url(), "import invoice", autocommit=True) as connection:
+        done = import_invoice(connection, file, _author())
+    print(
+        f"invoice {done.number}: "
+        + (f"version {done.version}" if done.changed else "nothing to change")
+    )
 
 
 @app.command(name="list")

@@ -14,6 +14,8 @@ __all__ = [
     "ENERGY",
     "MANUAL",
     "OUTPUT",
+    "VALUE_ADDED",
+    "VARIABLES",
     "Entry",
     "EntryKind",
     "Planned",
@@ -26,8 +28,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EntryKind:
-    """A table of entries: its number, what identifies an entry, and what it says."""
+    """A table of entries: its number, what identifies an entry, and what it says.
 
+    ``name`` is what an import of it is called.
+    """
+
+    name: str
     table: str
     number: str
     key: tuple[str, ...]
@@ -42,23 +48,41 @@ class EntryKind:
 
 OUTPUT: Final = EntryKind(
     "output",
+    "output",
     "output_id",
     ("product_id", "line", "stage", "disposition", "from_ts", "to_ts"),
     ("quantity",),
     ("booked_at", "lot"),
 )
 ENERGY: Final = EntryKind(
+    "energy",
     "energy_ledger",
     "entry_id",
     ("medium", "kind", "document", "from_ts", "to_ts"),
     ("quantity", "unit", "calorific_value_kj_per_kg", "moisture_share"),
 )
 MANUAL: Final = EntryKind(
+    "manual",
     "manual_reading",
     "manual_reading_id",
     ("series_id", "ts"),
     ("level", "unit", "resolution", "plus_minus_s", "person", "photo_name", "photo_sha256", "note"),
     ("role",),
+)
+VARIABLES: Final = EntryKind(
+    "variables",
+    "relevant_variable_value",
+    "value_id",
+    ("relevant_variable_id", "from_ts", "to_ts"),
+    ("value",),
+)
+VALUE_ADDED: Final = EntryKind(
+    "value_added",
+    "value_added",
+    "value_added_id",
+    ("enterprise_id", "price_year", "from_ts", "to_ts"),
+    ("value_yuan",),
+    ("period_from", "period_to", "deflator", "published"),
 )
 _PROVENANCE: Final = ("source", "synthetic")
 

@@ -1,4 +1,4 @@
-"""Import a table of entries (output, energy ledger): checked as a whole, one transaction."""
+"""Import a table of entries (output, ledger, variables): checked as a whole, one transaction."""
 
 from __future__ import annotations
 
@@ -88,6 +88,14 @@ class EntryLine:
             self._add(name, "no number")
         return value or Decimal(0)
 
+    def level(self, name: str) -> Decimal:
+        """Return a number of either sign."""
+        number = self.numbers[name]
+        if number is None:
+            self._add(name, f"{self.words[name]!r} is not a number")
+            return Decimal(0)
+        return Decimal(number)
+
     def optional(self, name: str) -> Decimal | None:
         """Return a number that is not negative, None for an empty cell."""
         number, word = self.numbers[name], self.words[name]
@@ -139,7 +147,6 @@ def import_entries(
     """
     site = find_site(connection, mapping.site, mapping_file)
     table, headers = _open(file, mapping_file, mapping, fields)
-    name = "output" if kind.table == "output" else "energy"
     findings = Findings()
     entries = _read(table, mapping, fields, headers, site, make, findings)
     named = name_import(connection, table, mapping, supersede=supersede)
@@ -157,7 +164,7 @@ def import_entries(
         result.months = months.named()
         return result
     stream_no = open_import(
-        connection, named, site, name, table, mapping, author, supersede=supersede, batches=1,
+        connection, named, site, kind.name, table, mapping, author, supersede=supersede, batches=1,
         extent=(result.first, result.last),
     )  # fmt: skip
     with connection.transaction():

@@ -35,6 +35,8 @@ __all__ = [
     "ReadingsMapping",
     "TimeForm",
     "UnitWord",
+    "ValueAddedMapping",
+    "VariablesMapping",
     "read_mapping",
 ]
 
@@ -75,7 +77,7 @@ class TimeForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class EntryTime(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which span an entry of output or of the ledger has."""
+    """Which span an entry of output, of the ledger or of a variable has."""
 
     format: str = "iso"
     zone: str | None = None
@@ -145,7 +147,7 @@ class ReadingsMapping(ImportMapping, kw_only=True):
 
 
 class EntryMapping(ImportMapping, kw_only=True):
-    """What output and energy mappings share.
+    """What output, energy and variables mappings share.
 
     ``columns`` gives a field's header in the file, ``constants`` a field's word for the whole
     file, ``words`` what the file's words mean, by field.
@@ -159,6 +161,14 @@ class EntryMapping(ImportMapping, kw_only=True):
 
 class OutputMapping(EntryMapping, kw_only=True):
     """Mapping of production figures."""
+
+
+class VariablesMapping(EntryMapping, kw_only=True):
+    """Mapping of values of relevant variables."""
+
+
+class ValueAddedMapping(EntryMapping, kw_only=True):
+    """Mapping of value added of enterprises."""
 
 
 class UnitWord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

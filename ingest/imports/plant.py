@@ -14,7 +14,9 @@ from enpilot.database import draw_commit_no
 from enpilot.plant import Plant
 from ingest.imports.epochs import note_register, split_by_installation
 from ingest.imports.plant_accounting import import_accounting
+from ingest.imports.plant_baselines import import_baselines
 from ingest.imports.plant_production import import_production
+from ingest.imports.plant_tariffs import import_tariffs
 from ingest.imports.records import Author, DatedRow, dated_row, names_of, reconcile_records, thing
 from ingest.meaning import series_of
 
@@ -89,6 +91,8 @@ class _PlantImport:
         ).items():
             self._changes.changes[table] += count
         self._rules()
+        self._baselines()
+        self._tariffs()
         if self._changes.total:
             self._connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
@@ -259,6 +263,20 @@ class _PlantImport:
                 "severity": rule.severity,
             }
             self._records("alert_rule_record", {"alert_rule_id": number}, [dated_row(rule, facts)])
+
+    def _baselines(self) -> None:
+        for table, count in import_baselines(
+            self._connection, self._plant, self._site_id,
+            lambda table, code: self._ids[table, code], self._author,
+        ).items():  # fmt: skip
+            self._changes.changes[table] += count
+
+    def _tariffs(self) -> None:
+        points = {p.code: self._ids["point", p.code] for p in self._plant.point}
+        for table, count in import_tariffs(
+            self._connection, self._plant, self._site_id, points, self._author
+        ).items():
+            self._changes.changes[table] += count
 
     def _thing(self, table: str, code: str, key: dict[str, Any], **fixed: Any) -> int:
         number = thing(self._connection, table, {**key, "code": code}, **fixed)

@@ -9,7 +9,15 @@ import psycopg
 
 from enpilot.database import draw_commit_no
 from enpilot.errors import ConfigurationError
-from ingest.imports.entries import ENERGY, MANUAL, OUTPUT, bring_back, lock_entries
+from ingest.imports.entries import (
+    ENERGY,
+    MANUAL,
+    OUTPUT,
+    VALUE_ADDED,
+    VARIABLES,
+    bring_back,
+    lock_entries,
+)
 from ingest.imports.ledger_checks import check_ledger, current_ledger, keep_findings
 from ingest.imports.present import refresh_latest
 
@@ -22,7 +30,8 @@ def retract(connection: psycopg.Connection[Any], stream: UUID, author: str, reas
     Returns
     -------
     int
-        Readings, entries of output and of the ledger, and manual readings that no longer count.
+        Readings, entries of output, of the ledger and of variables, and manual readings that no
+        longer count.
 
     Raises
     ------
@@ -108,7 +117,7 @@ class _Retraction:
 
     def _entries(self, commit_no: int) -> int:
         entries = 0
-        for kind in (OUTPUT, ENERGY, MANUAL):
+        for kind in (OUTPUT, ENERGY, VARIABLES, VALUE_ADDED, MANUAL):
             count, keys = bring_back(
                 self._connection, kind, self._stream_no, self._author,
                 f"brought back: {self._reason}", commit_no,

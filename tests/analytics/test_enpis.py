@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from analytics.enpis.cli import enpi_lines, output_lines
 from enpilot.database import connect
+from ingest.imports.value_added import import_value_added
 from tests.analytics.conftest import WORKS
 from tests.analytics.test_engine import compute, local, quarters, rows, steady
 from tests.imported import apply_plant, import_counts, import_production
@@ -108,6 +110,17 @@ def test_weeks_quarters_and_rolling_years(works: str, tmp_path: Path) -> None:
     # Three months of twelve at 95 %; the path has gone a quarter of a year: 0.96^(3/12).
     assert rolling[3][1] == pytest.approx((275 + 0.95 * 90) / 365 * e)
     assert rolling[3][2] == pytest.approx(0.96**0.25 * e)
+    [end] = rows(
+        works,
+        "SELECT through, energy, intensity, target_intensity, probability, required_change,"
+        " required_code, method, withheld_code FROM enpi_year_end WHERE year_from = '2026-01-01'",
+    )
+    # 95 % of last year's rest is expected; the year may take 96 %: 350.4 - 85.5 of 261.25 days.
+    assert end == (
+        dt.date(2026, 4, 1), pytest.approx(0.95 * 365 * KGCE_A_DAY), pytest.approx(0.95 * e),
+        pytest.approx(0.96 * e), pytest.approx(1.0), pytest.approx(264.9 / 261.25 - 1),
+        "met_already", "last_year", None,
+    )  # fmt: skip
 
 
 def test_january_and_february_of_an_assigned_target_are_judged_together(
@@ -532,3 +545,92 @@ def test_a_sub_meter_that_was_not_read_is_named(works: str, tmp_path: Path) -> N
     assert found == [
         (dt.date(2026, 3, 1), "remainder", []), (dt.date(2026, 3, 2), "incomplete", ["b"])
     ]  # fmt: skip
+
+
+VALUE_ADDED = """
+[[enterprise]]
+code = "owner"
+name = {zh = "公司", en = "Company"}
+[[ownership]]
+enterprise = "owner"
+[[enpi]]
+code = "value"
+name = {zh = "万元增加值能耗", en = "Per value added"}
+scheme = "electricity"
+kind = "value_added"
+price_year = 2020
+of_enterprise = true
+[[target]]
+enpi = "value"
+base_from = 2025-01-01
+base_to = 2026-01-01
+end_to = 2029-01-01
+annual_rate = "0.04"
+target_class = "assigned"
+authority = "test"
+"""
+
+
+def publish(works: str, folder: Path, lines: list[str], *, supersede: bool = False) -> None:
+    table, mapping = folder / f"va{len(lines)}{supersede}.csv", folder / "va.toml"
+    table.write_text(
+        "\n".join(["enterprise,price_year,value_yuan,from,to", *lines]) + "\n", "utf-8"
+    )
+    mapping.write_text('site = "works"\nsource = "statistics"\n', "utf-8")
+    with connect(works, "test", autocommit=True) as connection:
+        import_value_added(connection, table, mapping, "tester", supersede=supersede)
+
+
+def test_energy_per_value_added_takes_what_was_published(works: str, tmp_path: Path) -> None:
+    apply_plant(works, tmp_path, WORKS + VALUE_ADDED)
+    level = run(works, tmp_path, local(2025, 1, 1), local(2026, 1, 1))
+    run(works, tmp_path, local(2026, 1, 1), local(2026, 4, 1), 100, level=level)
+    quarter, year = "2025-01-01,2025-04-01", "2025-01-01,2026-01-01"
+    publish(works, tmp_path, [
+        f"owner,2020,9000000,{quarter}", f"owner,2020,40000000,{year}",
+        "owner,2020,9900000,2026-01-01,2026-04-01",
+    ])  # fmt: skip
+    compute(works)
+    columns = "period_to, intensity, target_intensity, status, withheld_code"
+    where = "code = 'value' AND period_from = '2026-01-01'"
+    by_end = {r[0]: r[1:] for r in figures(works, "year_to_date", columns, where)}
+    energy = 90 * KGCE_A_DAY
+    # 990 ten thousands of yuan against 900 in the same quarter: 1/1.1 of the intensity.
+    assert by_end[dt.date(2026, 4, 1)] == (
+        pytest.approx(energy / 990), pytest.approx(0.96 * energy / 900), "on_track", None
+    )  # fmt: skip
+    assert by_end[dt.date(2026, 3, 1)][3] == "value_added_missing"  # nobody published two months
+    owned = rows(
+        works,
+        "SELECT intensity, status FROM enterprise_enpi_period WHERE period_kind = 'quarter'"
+        " AND period_from = '2026-01-01'",
+    )
+    assert owned == [(pytest.approx(energy / 990), "on_track")]
+    # The next vintage is a loss: there is no intensity, and the energy stays.
+    publish(works, tmp_path, ["owner,2020,-100000,2026-01-01,2026-04-01"], supersede=True)
+    compute(works)
+    withheld = "withheld_code, energy"
+    assert figures(works, "quarter", withheld, where) == [
+        ("value_added_not_positive", pytest.approx(energy))
+    ]
+
+
+def test_stages_are_shown_with_what_lies_between(works: str, tmp_path: Path) -> None:
+    since, until = local(2026, 3, 1), local(2026, 4, 1)
+    apply_plant(works, tmp_path, WORKS + LINE)
+    times = quarters(since, until)
+    import_counts(
+        works, tmp_path, times, [4 * i for i in range(len(times))], point="pieces",
+        quantity="pieces", unit="pcs", register_scale="1", side="primary", modulus=None,
+    )  # fmt: skip
+    import_production(works, tmp_path, [(since, until, "2900")])
+    import_production(works, tmp_path, [(since, until, "50")], disposition="scrap")
+    compute(works)
+    with connect(works, "test", autocommit=True) as connection:
+        found = [line.split() for line in output_lines(connection, "works", "section", "2026-03")]
+        judged = enpi_lines(connection, "works", "per-tonne", "month", 5)
+    # 31 days of 96 quarters with 4 pieces of a quarter of a tonne each: 2,976 t were counted.
+    assert found[1] == ["counted", "2,976.000", "0.000", "0.000", "1.000", "76.000"]
+    assert found[2][:5] == ["qualified", "2,900.000", "50.000", "0.000", "1.000"]
+    assert found[3][1] == "—"
+    assert "energy_missing" in judged[1]

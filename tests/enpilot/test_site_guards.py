@@ -48,14 +48,36 @@ GUARDED = {
     "product_energy_period": OF_SITE,
     "medium_factor_period": OF_SITE,
     "site_factor": OF_SITE,
-}
+    "enpi_year_end": OF_SITE,
+    "relevant_variable_value": OF_SITE,
+    "baseline_record": "baseline_id IN (SELECT baseline_id FROM baseline WHERE site_id = {site})",
+    "baseline_model": OF_SITE,
+    "baseline_period": OF_SITE,
+    "retrofit_record": "retrofit_id IN (SELECT retrofit_id FROM retrofit WHERE site_id = {site})",
+    "non_routine_adjustment_record":
+        "non_routine_adjustment_id IN (SELECT non_routine_adjustment_id"
+        " FROM non_routine_adjustment WHERE site_id = {site})",
+    "saving_period": OF_SITE,
+    "saving_result": OF_SITE,
+    "calendar_day": OF_SITE,
+    "tariff_record": "tariff_id IN (SELECT tariff_id FROM tariff WHERE site_id = {site})",
+    "account_record": "account_id IN (SELECT account_id FROM account WHERE site_id = {site})",
+    "medium_price": OF_SITE,
+    "demand_day": OF_SITE,
+    "cost_period": OF_SITE,
+    "invoice": OF_SITE,
+    "invoice_line": "invoice_id IN (SELECT invoice_id FROM invoice WHERE site_id = {site})",
+}  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
     "allocation", "area", "area_record", "conversion",
-    "alert_rule", "computation", "current_epoch", "enpi", "enpi_record", "factor", "ingest_speed",
+    "account", "tariff", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record",
+    "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
     "production_counter", "scheme_record", "series", "series_epoch", "shift", "shift_record",
     "site", "site_record", "virtual_point", "virtual_point_record",
+    "relevant_variable", "relevant_variable_record", "baseline", "programme", "programme_record",
+    "retrofit", "non_routine_adjustment",
 }  # fmt: skip
 
 SAID = "valid_from, author, reason, commit_no"
@@ -122,6 +144,10 @@ INSERT INTO virtual_point_period (site_id, virtual_point_id, period_kind, period
                                   amount, unit, simulated, data_version)
     SELECT site_id, virtual_point_id, 'day', '2026-03-01', '2026-03-02', 7, 'kWh', true, 1
     FROM here JOIN virtual_point USING (site_id);
+INSERT INTO enpi_year_end (site_id, enpi_id, year_from, year_to, through, synthetic, withheld_code,
+                           data_version)
+    SELECT site_id, enpi_id, '2026-01-01', '2027-01-01', '2026-04-01', true, 'no_base', 1
+    FROM here JOIN enpi USING (site_id);
 INSERT INTO balance_period (site_id, medium, parent_point_id, period_kind, period_from, period_to,
                             unit, incomplete, status, data_version)
     SELECT site_id, 'electricity', 0, 'day', '2026-03-01', '2026-03-02', 'kWh', '{{{{}}}}',
@@ -155,6 +181,77 @@ INSERT INTO site_factor (site_id, kind, medium, basis, per_unit, value, unit, so
 INSERT INTO alert_event (site_id, alert_rule_id, at_ts, from_state, to_state, threshold)
     SELECT site_id, alert_rule_id, {AT}, 'ok', 'firing', 7
     FROM here JOIN alert_rule USING (site_id);
+INSERT INTO relevant_variable (site_id, code, unit) SELECT site_id, 'days', 'd' FROM here;
+INSERT INTO relevant_variable_value (site_id, relevant_variable_id, value, from_ts, to_ts, source,
+                                     synthetic, batch, author, reason, commit_no)
+    SELECT site_id, relevant_variable_id, 7, {DAY}, 'test', true, 1, 'tester', 'test', 1
+    FROM here JOIN relevant_variable USING (site_id);
+INSERT INTO baseline (site_id, code) SELECT site_id, 'year' FROM here;
+INSERT INTO baseline_record (baseline_id, name_zh, name_en, enpi_id, channel, period_kind,
+                             training_from, training_to, variable_ids, choose, most, block,
+                             whole_site, {SAID})
+    SELECT baseline_id, '基准', 'Baseline', enpi_id, 'total', 'month', '2025-01-01', '2026-01-01',
+           ARRAY[1], false, 1, 1, false, {SAID_VALUES}
+    FROM here JOIN baseline USING (site_id) JOIN enpi USING (site_id);
+INSERT INTO baseline_model (site_id, baseline_id, version, training_sha256, training_from,
+                            training_to, period_kind, energy_unit, usability, reasons, fault,
+                            missing, outliers, synthetic, data_version)
+    SELECT site_id, baseline_id, 1, sha256('x'), '2025-01-01', '2026-01-01', 'month', 'kgce',
+           'unusable', '{{{{}}}}', 'too_few_points', '{{{{}}}}', '{{{{}}}}', true, 1
+    FROM here JOIN baseline USING (site_id);
+INSERT INTO baseline_period (site_id, baseline_id, model_id, period_kind, period_from, period_to,
+                             training, energy_unit, shift, variables, outside_range, synthetic,
+                             withheld_code, data_version)
+    SELECT site_id, baseline_id, model_id, 'month', '2026-03-01', '2026-04-01', false, 'kgce',
+           false, '{{{{}}}}', '{{{{}}}}', true, 'no_model', 1
+    FROM here JOIN baseline_model USING (site_id);
+INSERT INTO retrofit (site_id, code) SELECT site_id, 'heat' FROM here;
+INSERT INTO retrofit_record (retrofit_id, name_zh, name_en, kind, ipmvp_option, baseline_id,
+                             implementation_from, implementation_to, reporting_from, {SAID})
+    SELECT retrofit_id, '热', 'Heat', 'efficiency', 'C', baseline_id, '2026-01-01', '2026-02-01',
+           '2026-02-01', {SAID_VALUES}
+    FROM here JOIN retrofit USING (site_id) JOIN baseline USING (site_id);
+INSERT INTO non_routine_adjustment (site_id, code) SELECT site_id, 'shift' FROM here;
+INSERT INTO non_routine_adjustment_record (non_routine_adjustment_id, retrofit_id,
+                                           amount_per_month, why, evidence, {SAID})
+    SELECT non_routine_adjustment_id, retrofit_id, 7, 'w', 'e', {SAID_VALUES}
+    FROM here JOIN non_routine_adjustment USING (site_id) JOIN retrofit USING (site_id);
+INSERT INTO saving_period (site_id, retrofit_id, period_kind, period_from, period_to, energy_unit,
+                           adjustment, withheld_code, data_version)
+    SELECT site_id, retrofit_id, 'month', '2026-03-01', '2026-04-01', 'kgce', 0, 'no_model', 1
+    FROM here JOIN retrofit USING (site_id);
+INSERT INTO saving_result (site_id, retrofit_id, span, kind, claim, provisional, synthetic,
+                           withheld_code, data_version)
+    SELECT site_id, retrofit_id, 'reporting', 'efficiency', 'model_unusable', true, true,
+           'no_model', 1 FROM here JOIN retrofit USING (site_id);
+INSERT INTO calendar_day (site_id, day, kind, name_zh, name_en, valid_to, {SAID})
+    SELECT site_id, '2026-03-01', 'shutdown', '检修', 'overhaul', '2026-03-02T00:00Z',
+           {SAID_VALUES} FROM here;
+INSERT INTO tariff (site_id, code) SELECT site_id, 'industry' FROM here;
+INSERT INTO tariff_record (tariff_id, name_zh, name_en, rules, source, verified, {SAID})
+    SELECT tariff_id, '工业', 'industry', '{{{{}}}}', 'test', false, {SAID_VALUES}
+    FROM here JOIN tariff USING (site_id);
+INSERT INTO account (site_id, code) SELECT site_id, 'main' FROM here;
+INSERT INTO account_record (account_id, name_zh, name_en, tariff_id, point_ids, terms, {SAID})
+    SELECT account_id, '主', 'main', tariff_id, ARRAY[1], '{{{{}}}}', {SAID_VALUES}
+    FROM here JOIN account USING (site_id) JOIN tariff USING (site_id);
+INSERT INTO medium_price (site_id, medium, unit, yuan, steps, source, verified, {SAID})
+    SELECT site_id, 'steam', 't', 220, '[]', 'test', false, {SAID_VALUES} FROM here;
+INSERT INTO demand_day (site_id, account_id, day, demand_kw, at_ts, window_s, slide_s,
+                        distribution_coverage, windows_left_out, simulated, data_version)
+    SELECT site_id, account_id, '2026-03-01', 7, {AT}, 900, 60, 1, 0, true, 1
+    FROM here JOIN account USING (site_id);
+INSERT INTO cost_period (site_id, account_id, medium, period_kind, period_from, period_to, band,
+                         amount, unit, cost_yuan, simulated, tariff_verified, provisional,
+                         data_version)
+    SELECT site_id, account_id, 'electricity', 'day', '2026-03-01', '2026-03-02', 'peak', 7, 'kWh',
+           7, true, false, false, 1 FROM here JOIN account USING (site_id);
+INSERT INTO invoice (site_id, account_id, number, from_ts, to_ts, multiplier, total_kwh, total_yuan,
+                     file_name, file_sha256, synthetic, author, reason, commit_no)
+    SELECT site_id, account_id, '7', {DAY}, 1, 7, 7, 'test', 'x', true, 'tester', 'test', 1
+    FROM here JOIN account USING (site_id);
+INSERT INTO invoice_line (invoice_id, line_no, kind, code)
+    SELECT invoice_id, 1, 'energy', 'peak' FROM here JOIN invoice USING (site_id);
 INSERT INTO agent (agent_id, site_id) SELECT '{{code}}-gw', site_id FROM here;
 INSERT INTO publisher (name, site_id, kind, simulated, cycle_s)
     SELECT '{{code}}-scada', site_id, 'mqtt', false, 60 FROM here;

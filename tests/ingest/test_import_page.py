@@ -16,6 +16,8 @@ from ingest.imports.findings import FINDINGS
 from ingest.imports.manual_table import MANUAL_FIELDS
 from ingest.imports.mapping import read_mapping
 from ingest.imports.output import OUTPUT_FIELDS
+from ingest.imports.value_added import VALUE_ADDED_FIELDS
+from ingest.imports.variables import VARIABLE_FIELDS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/import-mapping.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^### (.*?)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -23,6 +25,7 @@ KINDS = {
     "readings": mapping.ReadingsMapping,
     "output": mapping.OutputMapping,
     "energy": mapping.EnergyMapping,
+    "variables": mapping.VariablesMapping,
     "manual": mapping.ManualMapping,
 }
 STRUCTURES: dict[str, type[msgspec.Struct]] = {
@@ -35,6 +38,8 @@ STRUCTURES: dict[str, type[msgspec.Struct]] = {
     "`[[series]]` of readings": mapping.ReadingColumn,
     "output and energy": mapping.EntryMapping,
     "energy": mapping.EnergyMapping,
+    "variables": mapping.VariablesMapping,
+    "value-added": mapping.ValueAddedMapping,
     "`[units]`": mapping.UnitWord,
     "manual": mapping.ManualMapping,
     "`[[series]]` of manual": mapping.ManualSeries,
@@ -78,6 +83,14 @@ def test_every_key_and_word_is_named(section: str) -> None:
 @pytest.mark.parametrize("field", [*OUTPUT_FIELDS, *ENERGY_FIELDS], ids=lambda f: f.name)
 def test_every_field_of_an_entry_is_named(field: object) -> None:
     assert f"`{field.name}`" in SECTIONS["output and energy"]  # type: ignore[attr-defined]  # the fields of msgspec structs
+
+
+def test_every_field_of_a_variable_is_named() -> None:
+    assert all(f"`{field.name}`" in SECTIONS["variables"] for field in VARIABLE_FIELDS)
+
+
+def test_every_field_of_value_added_is_named() -> None:
+    assert all(f"`{field.name}`" in SECTIONS["value-added"] for field in VALUE_ADDED_FIELDS)
 
 
 def test_every_kind_and_manual_field_is_named() -> None:

@@ -161,6 +161,9 @@ CREATE TABLE value_added (
 CREATE UNIQUE INDEX value_added_current
     ON value_added (enterprise_id, price_year, period_from, period_to)
     WHERE superseded_commit_no IS NULL;
+ALTER TABLE import_run DROP CONSTRAINT import_run_kind_check;
+ALTER TABLE import_run ADD CONSTRAINT import_run_kind_check
+    CHECK (kind IN ('readings', 'output', 'energy', 'manual', 'variables', 'value_added'));
 ALTER TABLE value_added ENABLE ROW LEVEL SECURITY;
 CREATE POLICY granted ON value_added FOR SELECT
     USING (site_id IN (SELECT site_id FROM granted_site));
@@ -301,4 +304,34 @@ CREATE TABLE lot_energy (
 );
 ALTER TABLE lot_energy ENABLE ROW LEVEL SECURITY;
 CREATE POLICY granted ON lot_energy FOR SELECT
+    USING (site_id IN (SELECT site_id FROM granted_site));
+
+-- How the running year of an EnPI will end (F37); without a forecast, why.
+CREATE TABLE enpi_year_end (
+    site_id integer NOT NULL REFERENCES site,
+    enpi_id integer NOT NULL REFERENCES enpi,
+    year_from date NOT NULL,
+    year_to date NOT NULL,              -- exclusive
+    through date NOT NULL,              -- finished months are known before this day
+    energy double precision,            -- of the whole year [energy unit of the scheme]
+    energy_lower double precision,      -- of an interval of 80 %
+    energy_upper double precision,
+    intensity double precision,
+    intensity_lower double precision,
+    intensity_upper double precision,
+    target_intensity double precision,
+    probability double precision,       -- that the year ends at or below its target
+    required_intensity double precision,-- of the rest of the year, to end on the target
+    required_change double precision,   -- of the rest against what is expected of it
+    required_code text,
+    method text,
+    synthetic boolean NOT NULL,
+    withheld_code text,
+    data_version bigint NOT NULL,
+    computed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (enpi_id, year_from),
+    CHECK ((energy IS NULL) = (withheld_code IS NOT NULL))
+);
+ALTER TABLE enpi_year_end ENABLE ROW LEVEL SECURITY;
+CREATE POLICY granted ON enpi_year_end FOR SELECT
     USING (site_id IN (SELECT site_id FROM granted_site));

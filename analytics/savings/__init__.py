@@ -1,0 +1,1 @@
+"""What retrofits really saved: avoided energy with its uncertainty, counted once."""
