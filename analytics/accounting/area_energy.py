@@ -114,15 +114,14 @@ class EnergyRow:
 
 @dataclass(frozen=True, slots=True)
 class SharedOut:
-    """Rows that add up to the scheme's total, and what in-house media took."""
+    """Rows that add up to the scheme's total, and what in-house media took.
+
+    ``overdrawn`` are media of which areas measured more than there was.
+    """
 
     rows: Sequence[EnergyRow]
     factors: Sequence[MediumFactor]
-
-    @property
-    def overdrawn(self) -> list[str]:
-        """In-house media, and carriers, of which areas measured more than there was."""
-        return [r.code for r in self.rows if r.part in ("loss", "unmetered") and r.energy < 0]
+    overdrawn: Sequence[str]
 
 
 def input_shares(contents: Mapping[str, Fraction]) -> dict[str, Fraction]:
@@ -191,14 +190,16 @@ def share_out(
         for medium in supply
     }
     rows = _area_rows(areas, pools, supply, energy, taken)
-    factors = []
+    factors, overdrawn = [], []
     for medium in sorted(supply):
         used = sum((t.get(medium, _NOTHING) for t in taken.values()), _NOTHING)
         left = energy[medium] - _per_unit(supply, energy, medium) * used
         if medium in pools:
             factors.append(MediumFactor(medium, energy[medium], supply[medium], used))
         rows.append(EnergyRow("loss" if medium in pools else "unmetered", medium, left))
-    return SharedOut(rows, factors)
+        if used > max(supply[medium], _NOTHING):
+            overdrawn.append(medium)
+    return SharedOut(rows, factors, overdrawn)
 
 
 def _taken(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from analytics.accounting.cli import balance, energy
 from enpilot.database import connect
+from enpilot.errors import ConfigurationError
 from tests.analytics.conftest import WORKS
 from tests.analytics.test_engine import compute, local, quarters, rows, steady
 from tests.imported import apply_plant, import_counts, import_production
@@ -291,3 +294,22 @@ code = "section-a""")  # fmt: skip
     assert one == pytest.approx(other)  # both were made all month
     assert dt.date(2026, 3, 1) == rows(works, "SELECT min(period_from) FROM carbon_period"
                                        " WHERE period_kind = 'month'")[0][0]  # fmt: skip
+
+
+def test_tables_for_people(
+    works: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    works_with_meters(works, tmp_path)
+    monkeypatch.setenv("ENPILOT_DATABASE_URL", works)
+    energy("works", month="2026-03")
+    said = capsys.readouterr().out
+    assert "scheme electricity: 29,152" in said
+    assert re.search(r"electricity +excluded +-14,880\.0 +kWh +0\.1229 +physical", said)
+    assert re.search(r"electricity +\d+\.\d+ +0\.5153 +kgCO2/kWh +zhejiang +2022", said)
+    assert re.search(r"ancillary +office", said)
+    balance("works", month="2026-03")
+    assert re.search(r"electricity +main +238,080\.0", capsys.readouterr().out)
+    with pytest.raises(ConfigurationError, match="nothing is computed of works in 2020-01"):
+        energy("works", month="2020-01")
+    with pytest.raises(ConfigurationError, match="no site 'nowhere'"):
+        balance("nowhere", month="2026-03")
