@@ -303,7 +303,7 @@ def test_tables_for_people(
     monkeypatch.setenv("ENPILOT_DATABASE_URL", works)
     energy("works", month="2026-03")
     said = capsys.readouterr().out
-    assert "scheme electricity: 29,152" in said
+    assert "scheme electricity: 30,357" in said
     assert re.search(r"electricity +excluded +-14,880\.0 +kWh +0\.1229 +physical", said)
     assert re.search(r"electricity +\d+\.\d+ +0\.5153 +kgCO2/kWh +zhejiang +2022", said)
     assert re.search(r"ancillary +office", said)

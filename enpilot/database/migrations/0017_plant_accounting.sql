@@ -222,3 +222,20 @@ CREATE TABLE medium_factor_period (
 ALTER TABLE medium_factor_period ENABLE ROW LEVEL SECURITY;
 CREATE POLICY granted ON medium_factor_period FOR SELECT
     USING (site_id IN (SELECT site_id FROM granted_site));
+
+-- Reports quote these rows: what they showed stays, see migration 0013.
+CREATE CONSTRAINT TRIGGER scheme_energy_period_kept
+    AFTER INSERT OR UPDATE OR DELETE ON scheme_energy_period
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    EXECUTE FUNCTION keep_figure_version('scheme_id', 'period_kind', 'period_from', 'period_to',
+                                         'carrier', 'part');
+CREATE CONSTRAINT TRIGGER carbon_period_kept
+    AFTER INSERT OR UPDATE OR DELETE ON carbon_period
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    EXECUTE FUNCTION keep_figure_version('scheme_id', 'period_kind', 'period_from', 'period_to',
+                                         'carrier');
+CREATE CONSTRAINT TRIGGER product_energy_period_kept
+    AFTER INSERT OR UPDATE OR DELETE ON product_energy_period
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    EXECUTE FUNCTION keep_figure_version('scheme_id', 'period_kind', 'period_from', 'period_to',
+                                         'part', 'code');
