@@ -26,6 +26,7 @@ from analytics.errors import NoSuchSiteError
 from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
 from analytics.savings.figures import forget_saving_figures, write_saving_figures
+from analytics.signed import apply_closings
 from analytics.workers import Done, Here, PointGroup, SiteFigures, Task, Workers
 from enpilot import __version__
 from enpilot.database import data_version
@@ -36,9 +37,9 @@ __all__ = ["Pass", "mark_dirty", "perform", "plan_groups", "recompute_site", "ru
 # Touched times nearer than this are computed in one go.
 _NEAR: Final = dt.timedelta(days=31)
 # What a group holds in memory at once, here and in the server: some 100 bytes a reading together.
-_GROUP_READINGS: Final = 2_000_000
+_GROUP_READINGS: Final = 3_000_000
 # Every point is a lock; the server has room for some thousand.
-_GROUP_POINTS: Final = 64
+_GROUP_POINTS: Final = 200
 
 
 @dataclass(slots=True)
@@ -284,6 +285,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_baseline_figures(connection, facts, span, version)
             rows += write_saving_figures(connection, facts, span, version)
             rows += write_cost_figures(connection, facts, span, version)
+            apply_closings(connection, site_id, span.since, version)
         rows += write_enterprise_figures(connection, facts, version)
         rows += write_year_ends(connection, facts, local_date(through, facts.zone), version)
         connection.execute(

@@ -5,6 +5,7 @@
     PermanentError
     └── AnalyticsError
         ├── BenchError                a measurement that did not come about, or came out wrong
+        ├── ClosingError              a period that cannot be signed or opened like this
         ├── ClusterError              a Dask cluster that cannot be asked
         ├── BaselineError             a model or a comparison that the data do not allow
         ├── ConversionCycleError      in-house media that only feed each other
@@ -35,6 +36,7 @@ __all__ = [
     "AnalyticsError",
     "BaselineError",
     "BenchError",
+    "ClosingError",
     "ClusterError",
     "ConversionCycleError",
     "CostError",
@@ -62,6 +64,10 @@ class AnalyticsError(PermanentError):
 
 class BenchError(AnalyticsError):
     """A measurement that did not come about, or whose result is wrong."""
+
+
+class ClosingError(AnalyticsError):
+    """A period that cannot be prepared, signed or opened like this."""
 
 
 class ClusterError(AnalyticsError):

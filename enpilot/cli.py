@@ -39,6 +39,7 @@ _COMMANDS: Final = (
         "What a person says against the registers, by two.",
     ),
     ("analytics.cli:app", "analyze", "Readings to energy, EnPIs and verdicts."),
+    ("analytics.closing.cli:app", "close", "Sign months and years; what comes later waits."),
     ("analytics.alerts.cli:app", "alerts", "Threshold rules and their messages."),
     ("dashboards.portal.cli:app", "portal", "Pages for the plant: overview and performance."),
     ("dashboards.grafana.cli:app", "grafana", "Grafana boards as code."),

@@ -329,6 +329,22 @@ def _integrate(  # noqa: C901  # one pass over the readings; calls would not inl
                 p = i
                 i += 1
                 continue
+            if (
+                t[p] >= inside_us and edge_us <= t[i] < edge_us + rules.interval_us
+                and t[i] < to_us and span <= rules.gap_us and row + 1 < rows
+            ):  # fmt: skip
+                # Over one edge, which every interval has once: what `_add_span` would do.
+                reached = share(advance, span, edge_us - t[p])
+                out.advance[row] += advanced + reached
+                out.measured_us[row] += measured + edge_us - t[p]
+                out.readings[row] += counted
+                advanced, measured, counted = advance - reached, t[i] - edge_us, 1
+                row += 1
+                inside_us = edge_us
+                edge_us = min(to_us, edge_us + rules.interval_us)
+                p = i
+                i += 1
+                continue
             n_gaps = _add_span(
                 out, rules, start_us, from_us, to_us, t[p], t[i], advance, False, n_gaps
             )

@@ -6,7 +6,7 @@ Rules F4, F6-F12, F18, F25 and F37. Days, shifts and weeks have an intensity, bu
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
@@ -15,11 +15,12 @@ from analytics.accounting.enpi_facts import Enpi, Target
 from analytics.accounting.product_energy import ProductAccounts, product_total_energy
 from analytics.accounting.product_output import OutputTotal, product_total
 from analytics.accounting.scheme_energy import EnergyTotal, total
-from analytics.accounting.site_calendar import JUDGED_KINDS, Period
+from analytics.accounting.site_calendar import JUDGED_KINDS, Period, month_after
 from analytics.accounting.site_facts import SiteFacts
 from analytics.accounting.value_added import value_added_total
 from analytics.accounting.withheld import WithheldCode
 from analytics.enpis.change import Change, split_change
+from analytics.enpis.closed_months import ClosedMonth
 from analytics.enpis.targets import (
     Status,
     Verdict,
@@ -73,11 +74,16 @@ class _Totals:
 
 @dataclass(slots=True)
 class EnpiYears:
-    """An EnPI of a site, asked period by period; base periods are computed once."""
+    """An EnPI of a site, asked period by period; base periods are computed once.
+
+    A month is what is known of it now. What holds months, and what is compared with one, takes
+    closed ones as they were signed (F13, F18).
+    """
 
     facts: SiteFacts
     enpi: Enpi
     intervals: Callable[[int], SummedSeries | None]
+    closed: Mapping[tuple[int, dt.date], ClosedMonth] = field(default_factory=dict)
     _known: dict[Period, _Totals] = field(default_factory=dict)
     _accounts: ProductAccounts | None = None
 
@@ -130,7 +136,7 @@ class EnpiYears:
         return EnpiFigure(
             period, totals.energy, totals.output, intensity, adjusted, verdict, None, uncertain,
             totals.matched_share,
-            self._totals(period.moved(-1)).intensity if period.kind in JUDGED_KINDS else None,
+            self._signed(period.moved(-1)).intensity if period.kind in JUDGED_KINDS else None,
             self._verdict(period, intensity, base) if factor != 1.0 else None,
             self._change(period, totals),
         )  # fmt: skip
@@ -151,7 +157,35 @@ class EnpiYears:
             matched = self._matched_days(period, energy, products)
             if matched is not None:
                 return matched
-        return _Totals(energy, output, products, None, withheld)
+        return self._with_signed_months(period, _Totals(energy, output, products, None, withheld))
+
+    def _signed(self, period: Period) -> _Totals:
+        """Return what was signed of a period if it is a closed month, else what is known now."""
+        totals = self._totals(period)
+        closed = self.closed.get((self.enpi.enpi_id, period.first))
+        if period.kind != "month" or closed is None or totals.energy.energy is None:
+            return totals
+        if period.after != month_after(period.first, self.enpi.calendar.month_day):
+            return totals
+        return _moved(
+            totals,
+            closed.energy - totals.energy.energy,
+            (closed.energy_tce or 0.0) - (totals.energy.energy_tce or 0.0),
+            closed.output - (totals.output.quantity or 0.0),
+        )
+
+    def _with_signed_months(self, period: Period, totals: _Totals) -> _Totals:
+        """Let a longer period hold its closed months as they were signed."""
+        if period.kind not in JUDGED_KINDS or period.kind == "month" or not self.closed:
+            return totals
+        energy = tce = output = 0.0
+        for month in self.enpi.calendar.months(period.first, period.after):
+            if (self.enpi.enpi_id, month.first) in self.closed and month.after <= period.after:
+                raw, signed = self._totals(month), self._signed(month)
+                energy += (signed.energy.energy or 0.0) - (raw.energy.energy or 0.0)
+                tce += (signed.energy.energy_tce or 0.0) - (raw.energy.energy_tce or 0.0)
+                output += (signed.output.quantity or 0.0) - (raw.output.quantity or 0.0)
+        return _moved(totals, energy, tce, output) if energy or tce or output else totals
 
     def _energy(self, since: dt.datetime, until: dt.datetime) -> EnergyTotal:
         own = self.enpi.points
@@ -282,7 +316,7 @@ class EnpiYears:
     def _base_intensity(self, period: Period) -> float | None:
         """Return the intensity of the same months of the base year, if that is good enough."""
         base = self.base_period(period)
-        return None if base is None else self._totals(base).intensity
+        return None if base is None else self._signed(base).intensity
 
     def _adjustment(self, period: Period) -> float:
         factor = 1.0
@@ -322,13 +356,13 @@ class EnpiYears:
         if target.annual_rate is not None:
             return target.annual_rate
         whole = Period(target.base_from, target.base_to, "rolling_12")
-        return annual_rate(target, self._totals(whole).intensity)
+        return annual_rate(target, self._signed(whole).intensity)
 
     def _change(self, period: Period, totals: _Totals) -> Change | None:
         base = self.base_period(period)
         if base is None or period.kind == "rolling_12" or not self.enpi.products:
             return None
-        before = self._totals(base)
+        before = self._signed(base)
         outputs = [o.exact for o in (*before.products, *totals.products)]
         weights = [p.weight for p in self.enpi.products]
         if (
@@ -349,6 +383,22 @@ class EnpiYears:
             [w for w in weights if w is not None],
             one_unit=len({p.unit for p in self.enpi.products}) == 1,
         )
+
+
+def _moved(totals: _Totals, energy: float, tce: float, output: float) -> _Totals:
+    """Return totals with signed months in place of what is known of them now."""
+    if totals.energy.energy is None or totals.output.quantity is None:
+        return totals
+    held = totals.energy
+    return replace(
+        totals,
+        energy=replace(
+            held,
+            energy=totals.energy.energy + energy,
+            energy_tce=None if held.energy_tce is None else held.energy_tce + tce,
+        ),
+        output=replace(totals.output, quantity=totals.output.quantity + output),
+    )
 
 
 def _added(parts: list[OutputTotal]) -> OutputTotal:

@@ -24,6 +24,7 @@ from analytics.accounting.site_calendar import (
 from analytics.accounting.site_facts import Counter, SiteFacts
 from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.withheld import WithheldCode
+from analytics.enpis.closed_months import closed_months
 from analytics.enpis.enpi import EnpiFigure, EnpiYears
 from analytics.enpis.targets import Status
 from analytics.intervals.sums import SeriesIntervals
@@ -105,7 +106,7 @@ def write_energy_figures(
             " distribution_coverage = excluded.distribution_coverage,"
             " reporting_completeness = excluded.reporting_completeness,"
             " simulated = excluded.simulated, withheld_code = excluded.withheld_code,"
-            " data_version = excluded.data_version, computed_at = now()",
+            " data_version = excluded.data_version, computed_at = now(), closing_version = NULL",
             rows,
         )
     return len(rows)
@@ -191,7 +192,12 @@ def _write_enpi(
     if enpi.target is not None:
         known_from.append(enpi.target.base_from)
     since = max(first, min(known_from)) - _MARGIN
-    years = EnpiYears(facts, enpi, SiteIntervals(connection, facts, since, complete + _MARGIN))
+    years = EnpiYears(
+        facts,
+        enpi,
+        SiteIntervals(connection, facts, since, complete + _MARGIN),
+        closed_months(connection, facts.site_id),
+    )
     rows = []
     for period in touched:
         figure = years.figure(period.cut(complete))

@@ -21,16 +21,18 @@ __all__ = ["Relations", "classify", "shadow"]
 # Written by computing, or to have it done. Further ones are known by their column data_version.
 _QUEUES: Final = frozenset({"dirty", "dirty_site"})
 # These carry a data version, but are not computed anew.
-_NOT_COMPUTED: Final = frozenset({"archive_file", "figure_version"})
+_NOT_COMPUTED: Final = frozenset({"archive_file", "figure_version", "period_closing"})
 # Followed by readings; `shadow` sets them up by hand.
 _BY_BATCH: Final = frozenset({"reading", "kept_reading", "latest", "retraction"})
 # Names that never die, and the platform's own bookkeeping: no figure changes with them.
 _TIMELESS: Final = frozenset({
-    "agent", "agent_status", "alert_event", "alert_rule", "alert_state", "api_token", "area",
-    "archive_file", "batch_fold", "catalog", "correction", "device", "dropped_span", "enpi",
-    "enterprise", "figure_version", "import_run", "ingest_count", "ingest_worker", "point",
-    "product", "publisher", "quarantine", "quarantine_count", "role_grant", "scheme", "series",
-    "shift", "site", "source_content", "source_value", "stream", "stream_state", "virtual_point",
+    "account", "agent", "agent_status", "alert_event", "alert_rule", "alert_state", "api_token",
+    "archive_file", "area", "baseline", "batch_fold", "catalog", "closed_figure", "correction",
+    "device", "dropped_span", "enpi", "enterprise", "figure_version", "import_run",
+    "ingest_count", "ingest_worker", "invoice_line", "non_routine_adjustment", "point",
+    "product", "programme", "publisher", "quarantine", "quarantine_count", "relevant_variable",
+    "retrofit", "role_grant", "scheme", "series", "shift", "site", "source_content",
+    "source_value", "stream", "stream_state", "tariff", "virtual_point",
 })  # fmt: skip
 # Charts are of all readings and stand behind no figure; their views need not be followed.
 _CHARTS: Final = ("chart_", "visible_chart_")

@@ -157,11 +157,11 @@ def test_every_table_has_a_past_or_is_known_to_need_none(
     assert relations.unknown == ()
     assert {"series_epoch", "factor", "output", "energy_substitution"} <= set(relations.facts)
     assert {"interval_advance", "energy_period", "enpi_period"} <= set(relations.computed)
-    awkward.execute("CREATE TABLE enpilot.tariff (price numeric, superseded_commit_no bigint)")
-    with pytest.raises(PastError, match=r"table tariff .* needs a column commit_no"):
+    awkward.execute("CREATE TABLE enpilot.coming_fact (price numeric, superseded_commit_no bigint)")
+    with pytest.raises(PastError, match=r"table coming_fact .* needs a column commit_no"):
         classify(awkward)
-    awkward.execute("ALTER TABLE enpilot.tariff ADD commit_no bigint")
-    assert "tariff" in classify(awkward).facts
+    awkward.execute("ALTER TABLE enpilot.coming_fact ADD commit_no bigint")
+    assert "coming_fact" in classify(awkward).facts
 
 
 def test_a_hash_over_all_inputs_changes_with_any_of_them(

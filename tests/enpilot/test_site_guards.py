@@ -49,6 +49,8 @@ GUARDED = {
     "medium_factor_period": OF_SITE,
     "site_factor": OF_SITE,
     "enpi_year_end": OF_SITE,
+    "period_state": OF_SITE,
+    "pending_difference": OF_SITE,
     "relevant_variable_value": OF_SITE,
     "baseline_record": "baseline_id IN (SELECT baseline_id FROM baseline WHERE site_id = {site})",
     "baseline_model": OF_SITE,
@@ -144,6 +146,15 @@ INSERT INTO virtual_point_period (site_id, virtual_point_id, period_kind, period
                                   amount, unit, simulated, data_version)
     SELECT site_id, virtual_point_id, 'day', '2026-03-01', '2026-03-02', 7, 'kWh', true, 1
     FROM here JOIN virtual_point USING (site_id);
+INSERT INTO period_closing (site_id, kind, period_from, period_to, version, action, author, reason,
+                            data_version, code_version, inputs_sha256, snapshot_sha256, sha256,
+                            commit_no)
+    SELECT site_id, 'month', '2026-03-01', '2026-04-01', 1, 'closed', 'ann', '', 1, 'test', 'x',
+           'x', 'x', 1 FROM here;
+INSERT INTO pending_difference (site_id, closing_id, kind, figure_key, closed, causes, state,
+                                data_version)
+    SELECT site_id, closing_id, 'enpi_period', '{{{{}}}}', '{{{{}}}}', '{{{{}}}}', 'pending', 1
+    FROM here JOIN period_closing USING (site_id);
 INSERT INTO enpi_year_end (site_id, enpi_id, year_from, year_to, through, synthetic, withheld_code,
                            data_version)
     SELECT site_id, enpi_id, '2026-01-01', '2027-01-01', '2026-04-01', true, 'no_base', 1

@@ -1,0 +1,235 @@
+"""Months and years that are signed: what comes later waits, and who changed a row is found."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from analytics.closing import closing
+from analytics.closing.differences import decide, pending_differences
+from analytics.errors import ClosingError
+from enpilot.database import connect
+from tests.analytics.conftest import WORKS
+from tests.analytics.test_engine import compute, local, quarters, rows, steady
+from tests.imported import apply_plant, import_counts, import_production
+
+DAY = dt.timedelta(days=1)
+KGCE_A_DAY = 3840 * 0.1229
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def two_months(works: str, tmp_path: Path) -> str:
+    """January and February 2026: a steady load, ten tonnes a day; five days are not read yet."""
+    times = quarters(local(2026, 1, 1), local(2026, 3, 1))
+    counts = steady(times, 100)
+    import_counts(works, tmp_path, times, counts)
+    spans = [
+        (local(2026, 1, 1) + i * DAY, local(2026, 1, 1) + (i + 1) * DAY, "10") for i in range(59)
+    ]
+    import_production(works, tmp_path, spans)
+    compute(works)
+    return works
+
+
+@pytest.fixture
+def connection(two_months: str) -> Iterator[Connection]:
+    with connect(two_months, "test", autocommit=True) as opened:
+        yield opened
+
+
+def month(connection: Connection, number: int) -> closing.Period:
+    return closing.period_of(connection, "works", "month", dt.date(2026, number, 1))
+
+
+def close(connection: Connection, number: int) -> int:
+    period = month(connection, number)
+    checks = closing.prepare(connection, period, "ann", "complete")
+    assert not [c for c in checks if c.level == "block"], checks
+    return closing.approve(connection, period, "bob", "looked at")
+
+
+def figure(url: str, kind: str, until: dt.date) -> dict[str, Any]:
+    names = "energy", "output", "intensity", "provisional", "closing_version"
+    found = rows(
+        url,
+        f"SELECT {', '.join(names)} FROM enpi_period WHERE period_kind = '{kind}'"
+        f" AND period_to = '{until}'",
+    )
+    assert len(found) == 1
+    return dict(zip(names, found[0], strict=True))
+
+
+def add_output(url: str, folder: Path, tonnes: str) -> None:
+    """Somebody finds ten hours of January that were not booked."""
+    import_production(
+        url, folder, [(local(2026, 1, 10), local(2026, 1, 10, 10), tonnes)], line="l2"
+    )
+    compute(url)
+
+
+def test_a_closed_month_is_final(two_months: str, connection: Connection) -> None:
+    assert figure(two_months, "month", dt.date(2026, 2, 1))["closing_version"] is None
+    assert close(connection, 1) == 1
+    signed = figure(two_months, "month", dt.date(2026, 2, 1))
+    assert (signed["provisional"], signed["closing_version"]) == (False, 1)
+    assert signed["intensity"] == pytest.approx(KGCE_A_DAY / 10)
+    compute(two_months)
+    assert figure(two_months, "month", dt.date(2026, 2, 1)) == signed
+    assert pending_differences(connection, month(connection, 1).site_id) == []
+
+
+def test_what_comes_later_waits(two_months: str, connection: Connection, tmp_path: Path) -> None:
+    close(connection, 1)
+    signed = figure(two_months, "month", dt.date(2026, 2, 1))
+    add_output(two_months, tmp_path, "31")
+    assert figure(two_months, "month", dt.date(2026, 2, 1)) == signed
+    # The year so far holds January as it was signed, and February as it is.
+    year = figure(two_months, "year_to_date", dt.date(2026, 3, 1))
+    assert year["output"] == pytest.approx(590)
+    waiting = pending_differences(connection, month(connection, 1).site_id)
+    of_month = next(d for d in waiting if "period_kind=month" in d.figure)
+    assert of_month.fields["output"] == (pytest.approx(310), pytest.approx(341))
+    assert of_month.causes == {"output_entries": 1}
+
+
+def test_accepted_by_two_people_it_becomes_the_next_version(
+    two_months: str, connection: Connection, tmp_path: Path
+) -> None:
+    close(connection, 1)
+    add_output(two_months, tmp_path, "31")
+    [first, *_] = pending_differences(connection, month(connection, 1).site_id)
+    decide(connection, first.difference_id, "accepted", "ann", "shift book", month(connection, 1))
+    compute(two_months)
+    now = figure(two_months, "month", dt.date(2026, 2, 1))
+    assert (now["output"], now["provisional"]) == (pytest.approx(341), True)
+    assert close(connection, 1) == 2
+    compute(two_months)
+    assert figure(two_months, "month", dt.date(2026, 2, 1))["closing_version"] == 2
+    assert figure(two_months, "year_to_date", dt.date(2026, 3, 1))["output"] == pytest.approx(621)
+    assert pending_differences(connection, month(connection, 1).site_id) == []
+    assert closing.broken_links(connection, month(connection, 1).site_id) == []
+
+
+def test_refused_it_does_not_come_back(
+    two_months: str, connection: Connection, tmp_path: Path
+) -> None:
+    close(connection, 1)
+    add_output(two_months, tmp_path, "31")
+    site_id = month(connection, 1).site_id
+    for waiting in pending_differences(connection, site_id):
+        decide(connection, waiting.difference_id, "refused", "ann", "counted in February")
+    connection.execute(
+        "INSERT INTO dirty_site SELECT site_id, '2026-01-01Z', '2026-03-01Z', 1 FROM site"
+    )
+    compute(two_months)
+    assert pending_differences(connection, site_id) == []
+    assert figure(two_months, "month", dt.date(2026, 2, 1))["output"] == pytest.approx(310)
+
+
+def test_one_person_does_not_sign_alone(
+    two_months: str, connection: Connection, tmp_path: Path
+) -> None:
+    period = month(connection, 1)
+    closing.prepare(connection, period, "ann", "complete")
+    with pytest.raises(ClosingError, match="another person approves it"):
+        closing.approve(connection, period, "ann", "me too")
+    with pytest.raises(ClosingError, match="is prepared already"):
+        closing.prepare(connection, period, "bob", "complete")
+    apply_plant(two_months, tmp_path, WORKS.replace("[site]\n", "[site]\nself_approval = true\n"))
+    assert closing.approve(connection, period, "ann", "one-person plant") == 1
+    assert rows(two_months, "SELECT self_approved FROM period_closing WHERE action = 'closed'") == [
+        (True,)
+    ]
+
+
+def test_what_changed_since_it_was_prepared_is_not_signed(
+    two_months: str, connection: Connection, tmp_path: Path
+) -> None:
+    period = month(connection, 1)
+    closing.prepare(connection, period, "ann", "complete")
+    add_output(two_months, tmp_path, "31")
+    with pytest.raises(ClosingError, match="changed since it was prepared"):
+        closing.approve(connection, period, "bob", "looked at")
+    closing.withdraw(connection, period, "ann", "one more entry")
+    assert close(connection, 1) == 2
+
+
+def test_a_month_without_all_of_its_output_does_not_close(works: str, tmp_path: Path) -> None:
+    times = quarters(local(2026, 1, 1), local(2026, 2, 1))
+    import_counts(works, tmp_path, times, steady(times, 100))
+    spans = [
+        (local(2026, 1, 1) + i * DAY, local(2026, 1, 1) + (i + 1) * DAY, "10") for i in range(29)
+    ]
+    import_production(works, tmp_path, spans)
+    compute(works)
+    with connect(works, "test", autocommit=True) as connection:
+        checks = closing.prepare(connection, month(connection, 1), "ann", "complete")
+        blocking = {c.code: c.value for c in checks if c.level == "block"}
+        assert blocking == {"output_missing": pytest.approx(29 / 31)}
+        later = closing.prepare(connection, month(connection, 2), "ann", "complete")
+    assert {c.code for c in later if c.level == "block"} == {"not_over", "no_figures"}
+    assert rows(works, "SELECT count(*) FROM period_closing") == [(0,)]
+
+
+def test_a_year_closes_over_its_closed_months(two_months: str, connection: Connection) -> None:
+    close(connection, 1)
+    year = closing.period_of(connection, "works", "year", dt.date(2026, 6, 1))
+    checks = closing.prepare(connection, year, "ann", "complete")
+    open_months = [c.about for c in checks if c.code == "month_open"]
+    assert open_months == [f"2026-{m:02d}-01" for m in range(2, 13)]
+
+
+def test_a_changed_row_is_found(two_months: str, connection: Connection) -> None:
+    close(connection, 1)
+    close(connection, 2)
+    site_id = month(connection, 1).site_id
+    assert closing.broken_links(connection, site_id) == []
+    with pytest.raises(psycopg.errors.RestrictViolation):
+        connection.execute("UPDATE period_closing SET author = 'eve'")
+    with pytest.raises(psycopg.errors.RestrictViolation):
+        connection.execute("UPDATE closed_figure SET content = '{}'")
+    # One who owns the table can turn the guard off; the chain still tells.
+    connection.execute("ALTER TABLE closed_figure DISABLE TRIGGER ALL")
+    connection.execute(
+        "UPDATE closed_figure SET content = jsonb_set(content, '{energy}', '1')"
+        " WHERE ctid = (SELECT min(ctid) FROM closed_figure WHERE kind = 'enpi_period')"
+    )
+    connection.execute("ALTER TABLE closed_figure ENABLE TRIGGER ALL")
+    [first, *_] = rows(two_months, "SELECT closing_id FROM period_closing ORDER BY 1")
+    assert closing.broken_links(connection, site_id) == [first[0]]
+
+
+def test_a_closed_base_stays_as_it_was_signed(works: str, tmp_path: Path) -> None:
+    level = 0
+    for year, load in ((2025, 100), (2026, 95)):
+        times = quarters(local(year, 1, 1), local(year, 2, 1))
+        counts = [level + c for c in steady(times, load)]
+        level = counts[-1]
+        import_counts(works, tmp_path, times, counts)
+        import_production(
+            works,
+            tmp_path,
+            [
+                (local(year, 1, 1) + i * DAY, local(year, 1, 1) + (i + 1) * DAY, "10")
+                for i in range(31)
+            ],
+        )
+    compute(works)
+    with connect(works, "test", autocommit=True) as connection:
+        period = closing.period_of(connection, "works", "month", dt.date(2025, 1, 1))
+        closing.prepare(connection, period, "ann", "the base")
+        closing.approve(connection, period, "bob", "the base")
+    query = (
+        "SELECT target_intensity FROM enpi_period WHERE period_kind = 'month'"
+        " AND period_from = '2026-01-01'"
+    )
+    before = rows(works, query)
+    import_production(works, tmp_path, [(local(2025, 1, 10), local(2025, 1, 11), "50")], line="l2")
+    compute(works)
+    assert rows(works, query) == before
