@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from analytics.accounting.standard_coal import FactorSet
 from analytics.accounting.withheld import WithheldCode
@@ -26,6 +26,7 @@ __all__ = [
     "EnergyPart",
     "EnergyTotal",
     "LedgerEntry",
+    "LedgerShape",
     "MeteredPoint",
     "PartKind",
     "Scheme",
@@ -92,9 +93,16 @@ class MeteredPoint:
         return replace(self, sign=self.sign * sign, generation=False, use="production")
 
 
+class LedgerShape(Protocol):
+    """How what the ledger says of a medium lies inside its span."""
+
+    def weight(self, since: dt.datetime, until: dt.datetime) -> Fraction | None:
+        """Return what [since, until) weighs; weights of parts add up; None if it is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One line of the energy ledger."""
+    """One line of the energy ledger; without a shape it lies flat in its span."""
 
     medium: str
     kind: str
@@ -104,6 +112,7 @@ class LedgerEntry:
     until: dt.datetime
     synthetic: bool
     calorific_value_kj_per_kg: Fraction | None = None  # measured, net, as received
+    shape: LedgerShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,12 +434,26 @@ class _Booked:
             quantity += moved * QUANTITIES[energy_quantity(entry.medium)].units[entry.unit]
             self.verified &= sure
             self.bases.add(basis)
-        step = dt.timedelta(microseconds=1)
-        share = Fraction((high - low) // step, (period.until - period.since) // step)
+        share = _share_inside(period, counted[0][0].entry.shape, low, high)
         self.energy += amount * share
         self.quantity += quantity * share
         self.guessed += abs(amount * share) if share < 1 else 0
         self.spans.append((low, high))
+
+
+def _share_inside(
+    period: StockPeriod[LedgerEntry],
+    shape: LedgerShape | None,
+    low: dt.datetime,
+    high: dt.datetime,
+) -> Fraction:
+    """Return the share of a period that falls into [low, high): by its shape, else by time."""
+    if shape is not None:
+        whole, inside = shape.weight(period.since, period.until), shape.weight(low, high)
+        if whole is not None and inside is not None and whole > 0:
+            return inside / whole
+    step = dt.timedelta(microseconds=1)
+    return Fraction((high - low) // step, (period.until - period.since) // step)
 
 
 def _sign(scheme: Scheme, part: StockPart[LedgerEntry]) -> int:

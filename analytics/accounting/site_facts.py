@@ -15,6 +15,7 @@ import psycopg
 
 from analytics.accounting.area_facts import PlantAreas, load_areas
 from analytics.accounting.enpi_facts import Enpi, load_enpis
+from analytics.accounting.product_output import ProductionShape, load_output
 from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint
 from analytics.accounting.site_calendar import Shift, SiteCalendar
 from analytics.accounting.virtual_points import VirtualPoint, expand, load_virtual_points
@@ -205,10 +206,25 @@ def _class_share(accuracy_class: str | None) -> float | None:
 
 
 def _ledger(connection: psycopg.Connection[Any], site_id: int) -> list[LedgerEntry]:
+    shapes = [
+        (medium, ProductionShape(tuple(load_output(connection, product_id, stage))), since, until)
+        for medium, product_id, stage, since, until in connection.execute(
+            "SELECT medium, product_id, stage, valid_from, valid_to FROM ledger_shape"
+            " WHERE site_id = %s AND superseded_commit_no IS NULL ORDER BY medium, valid_from",
+            (site_id,),
+        ).fetchall()
+    ]
+
+    def shape_of(medium: str, at: dt.datetime) -> ProductionShape | None:
+        for name, shape, since, until in shapes:
+            if name == medium and since <= at and (until is None or at < until):
+                return shape
+        return None
+
     return [
         LedgerEntry(
             medium, kind, Fraction(quantity), unit, since, until, synthetic,
-            None if calorific is None else Fraction(calorific),
+            None if calorific is None else Fraction(calorific), shape_of(medium, since),
         )
         for medium, kind, quantity, unit, since, until, synthetic, calorific in connection.execute(
             "SELECT medium, kind, quantity, unit, from_ts, to_ts, synthetic,"

@@ -42,6 +42,7 @@ _READABLE = (
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
     "virtual_point_period", "balance_period", "enpi_year_end", "period_state", "pending_difference",
     "area", "area_record", "conversion", "allocation", "site_factor", "scheme_energy_period",
+    "ledger_shape",
     "carbon_period", "product_energy_period", "medium_factor_period",
     "figure_version",
     "relevant_variable", "relevant_variable_record", "relevant_variable_value", "baseline",

@@ -25,6 +25,7 @@ __all__ = [
     "AreaPoint",
     "Conversion",
     "Factor",
+    "LedgerShape",
     "check_accounting",
 ]
 
@@ -79,6 +80,17 @@ class Allocation(Dated, kw_only=True):
     area: Code
     method: Literal["metered", "equivalents", "hours", "batches", "output"]
     products: list[AllocationProduct]
+    stage: Literal["counted", "qualified", "warehoused", "shipped"] = "qualified"
+
+
+class LedgerShape(Dated, kw_only=True):
+    """How what the ledger says of a medium lies inside its span: as the output of a product.
+
+    Without one it lies flat. Span totals stay what the documents say (F5).
+    """
+
+    medium: str
+    product: Code
     stage: Literal["counted", "qualified", "warehoused", "shipped"] = "qualified"
 
 
@@ -164,6 +176,8 @@ def _reference_errors(plant: Plant) -> Iterator[str]:
         *((f"$.allocation[{i}].area", a.area, "area") for i, a in enumerate(plant.allocation)),
         *((f"$.allocation[{i}].products[{j}].product", p.product, "product")
           for i, a in enumerate(plant.allocation) for j, p in enumerate(a.products)),
+        *((f"$.ledger_shape[{i}].product", s.product, "product")
+          for i, s in enumerate(plant.ledger_shape)),
         *((f"$.allocation[{i}].products[{j}].point", p.point, "point")
           for i, a in enumerate(plant.allocation) for j, p in enumerate(a.products) if p.point),
     ]  # fmt: skip
@@ -174,6 +188,7 @@ def _reference_errors(plant: Plant) -> Iterator[str]:
     media = [
         *((f"$.area[{i}].media", m) for i, a in enumerate(plant.area) for m in a.media),
         *((f"$.conversion[{i}].medium", c.medium) for i, c in enumerate(plant.conversion)),
+        *((f"$.ledger_shape[{i}].medium", s.medium) for i, s in enumerate(plant.ledger_shape)),
         *((f"$.factor[{i}].medium", f.medium) for i, f in enumerate(plant.factor)),
     ]
     for path, medium in media:

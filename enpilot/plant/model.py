@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
-from enpilot.plant.accounting import Allocation, Area, Conversion, Factor
+from enpilot.plant.accounting import Allocation, Area, Conversion, Factor, LedgerShape
 from enpilot.plant.base import Code, Dated, Names, PositiveShare, Strict
 from enpilot.plant.baselines import Baseline, Variable
 from enpilot.plant.production import (
@@ -300,6 +300,7 @@ class Plant(Strict, kw_only=True):
     conversion: list[Conversion] = []
     allocation: list[Allocation] = []
     factor: list[Factor] = []
+    ledger_shape: list[LedgerShape] = []
     rule: list[AlertRule] = []
     variable: list[Variable] = []
     baseline: list[Baseline] = []

@@ -72,6 +72,10 @@ def import_accounting(
             "point_codes": [p.point for p in rule.products if p.point is not None],
         }
         say("allocation", {"area_id": areas[rule.area]}, dated_row(rule, facts))
+    for shape in plant.ledger_shape:
+        facts = {"product_id": ids["product", shape.product], "stage": shape.stage}
+        key = {"site_id": site_id, "medium": shape.medium}
+        say("ledger_shape", key, dated_row(shape, facts))
     for f in plant.factor:
         facts = {
             "per_unit": f.per_unit,

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from analytics.accounting.product_output import OutputEntry, output_total
+from analytics.accounting.product_output import OutputEntry, ProductionShape, output_total
 from analytics.accounting.scheme_energy import EnergyTotal, LedgerEntry, MeteredPoint, Scheme, total
 from analytics.accounting.standard_coal import Factor, FactorSet
 from analytics.accounting.withheld import WithheldCode
@@ -256,3 +256,23 @@ def test_what_lives_on_the_site_is_taken_off_where_it_is_metered() -> None:
     bill = LedgerEntry("electricity", "purchase", Fraction(100_000), "kWh", A, B, False)
     found = total(counting, points[1:2], [bill], given.get, A, B)  # type: ignore[arg-type]  # likewise
     assert found.energy == pytest.approx((100_000 - 31 * 96) * 0.1229)
+
+
+def test_what_stock_takes_bracket_lies_as_production_does() -> None:
+    made = [
+        OutputEntry(Fraction(30), True, A, A + days(10), False),
+        OutputEntry(Fraction(10), True, A + days(10), B, False),
+    ]
+    shape = ProductionShape(tuple(made))
+    burnt = [
+        replace(entry("raw_coal", kind, quantity), shape=shape)
+        for kind, quantity in (("opening", "100"), ("closing", "60"))
+    ]
+    first, rest = coal(burnt, A, A + days(10)), coal(burnt, A + days(10), B)
+    assert first.energy == pytest.approx(30 * 714.3)
+    assert first.estimated_share == 1.0
+    assert rest.energy == pytest.approx(10 * 714.3)
+    assert coal(burnt, A, B).energy == pytest.approx(40 * 714.3)
+    # Output that is not entered for all of the span tells nothing of its parts.
+    partly = [replace(e, shape=ProductionShape(tuple(made[:1]))) for e in burnt]
+    assert coal(partly, A, A + days(10)).energy == pytest.approx(40 * 10 / 31 * 714.3)

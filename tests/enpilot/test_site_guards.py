@@ -72,7 +72,7 @@ GUARDED = {
 }  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
-    "allocation", "area", "area_record", "conversion",
+    "allocation", "area", "area_record", "conversion", "ledger_shape",
     "account", "tariff", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record",
     "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
@@ -337,7 +337,8 @@ def seen(connection: Connection, code: str) -> dict[str, int]:
 
 
 # A gateway and a source.
-ALL = dict.fromkeys(GUARDED, 1) | {"visible_intake": 2, "visible_refusal": 2}
+# Of an EnPI, carriers, carbon and products the past is kept.
+ALL = dict.fromkeys(GUARDED, 1) | {"visible_intake": 2, "visible_refusal": 2, "figure_version": 4}
 NOTHING = dict.fromkeys(GUARDED, 0)
 
 

@@ -115,6 +115,24 @@ CREATE TABLE allocation (
         WHERE (superseded_commit_no IS NULL)
 );
 
+-- How what stock-takes bracket lies inside their span: by output of a product; flat without one (F5).
+CREATE TABLE ledger_shape (
+    site_id integer NOT NULL REFERENCES site,
+    medium text NOT NULL,
+    product_id integer NOT NULL REFERENCES product,
+    stage text NOT NULL CHECK (stage IN ('counted', 'qualified', 'warehoused', 'shipped')),
+    valid_from timestamptz NOT NULL,
+    valid_to timestamptz,
+    author text NOT NULL,
+    reason text NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    commit_no bigint NOT NULL,
+    superseded_commit_no bigint,
+    CHECK (valid_to > valid_from),
+    EXCLUDE USING gist (site_id WITH =, medium WITH =, tstzrange(valid_from, valid_to) WITH &&)
+        WHERE (superseded_commit_no IS NULL)
+);
+
 -- A scheme's total by carrier; their sum is the energy of an EnPI of the plant.
 CREATE TABLE scheme_energy_period (
     site_id integer NOT NULL REFERENCES site,
