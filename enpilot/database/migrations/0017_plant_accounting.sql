@@ -6,9 +6,10 @@ ALTER TABLE point_record ADD COLUMN use text NOT NULL DEFAULT 'production'
 
 ALTER TABLE scheme_record
     ADD COLUMN excluded_uses text[] NOT NULL DEFAULT '{living,construction}',
-    ADD COLUMN grid_region text,      -- whose grid factor; none: no carbon
-    ADD COLUMN carbon_standard text,
-    ADD COLUMN carbon_edition text;
+    ADD COLUMN grid_region text,  -- whose grid factor; none: no carbon
+    -- As a plant file says without saying it, so that importing it again changes nothing.
+    ADD COLUMN carbon_standard text NOT NULL DEFAULT 'MEE GHG guideline',
+    ADD COLUMN carbon_edition text NOT NULL DEFAULT '2024';
 
 -- Grid factors are of a region and of a year of data, and count from their publication on.
 ALTER TABLE factor DROP CONSTRAINT factor_kind_standard_edition_medium_basis_per_unit_tstzran_excl;
