@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 
 from analytics.accounting.balance import write_balance_figures
-from analytics.accounting.site_calendar import local_date
+from analytics.accounting.site_calendar import local_date, midnight
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.tariff_registers import check_tariff_registers
@@ -304,7 +304,8 @@ def _write_balances(
     until = min(span.until, span.complete_until)
     if span.since >= until:
         return 0
-    intervals = SiteIntervals(connection, facts, span.since.replace(day=1), until)
+    begin, end = midnight(span.since.replace(day=1), facts.zone), midnight(until, facts.zone)
+    intervals = SiteIntervals(connection, facts, begin, end)
     return write_balance_figures(connection, facts, intervals, span.since, until, version)
 
 

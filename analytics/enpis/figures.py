@@ -27,12 +27,14 @@ from analytics.accounting.withheld import WithheldCode
 from analytics.enpis.closed_months import closed_months
 from analytics.enpis.enpi import EnpiFigure, EnpiYears
 from analytics.enpis.targets import Status
-from analytics.intervals.sums import SeriesIntervals
+from analytics.intervals.sums import SeriesIntervals, load_intervals
 from enpilot.quantities import QUANTITIES
 
 __all__ = ["Span", "forget_figures", "write_energy_figures", "write_enpi_figures"]
 
 _GRID: Final = dt.timedelta(minutes=15)
+# Interval rows that are held in memory at once.
+_ROWS_TOGETHER: Final = 2_000_000
 _MARGIN: Final = dt.timedelta(days=1)  # a production day and its shifts reach into the next one
 
 
@@ -84,16 +86,20 @@ def write_energy_figures(
     civil = SiteCalendar(facts.zone)
     months = list(civil.months(span.since, until))
     periods = [*civil.days(span.since, until), *months]
-    intervals = SiteIntervals(connection, facts, months[0].first, months[-1].after)
+    whole = (midnight(months[0].first, facts.zone), midnight(months[-1].after, facts.zone))
+    together = max(1, _ROWS_TOGETHER // max(1, (whole[1] - whole[0]) // _GRID))
     rows: list[tuple[object, ...]] = []
-    for counter in facts.counters:
-        series = intervals(counter.series_id)
-        if series is None:
-            continue
-        for period in periods:
-            row = _energy_row(facts, counter, series, period, span.data_through)
-            if row is not None:
-                rows.append((*row, version))
+    for at in range(0, len(facts.counters), together):
+        counters = facts.counters[at : at + together]
+        loaded = load_intervals(connection, {c.series_id: c.quantity for c in counters}, *whole)
+        for counter in counters:
+            series = loaded.get(counter.series_id)
+            if series is None:
+                continue
+            for period in periods:
+                row = _energy_row(facts, counter, series, period, span.data_through)
+                if row is not None:
+                    rows.append((*row, version))
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO energy_period (site_id, point_id, quantity, channel, period_kind,"
@@ -195,7 +201,12 @@ def _write_enpi(
     years = EnpiYears(
         facts,
         enpi,
-        SiteIntervals(connection, facts, since, complete + _MARGIN),
+        SiteIntervals(
+            connection,
+            facts,
+            midnight(since, facts.zone),
+            midnight(complete + _MARGIN, facts.zone),
+        ),
         closed_months(connection, facts.site_id),
     )
     rows = []
