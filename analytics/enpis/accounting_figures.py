@@ -95,7 +95,9 @@ def write_accounting_figures(
     if not touched:
         return 0
     low = max(first, min(p.first for p in touched)) - _MARGIN
-    intervals = SiteIntervals(connection, facts, low, complete + _MARGIN)
+    intervals = SiteIntervals(
+        connection, facts, calendar.begins(low), calendar.begins(complete + _MARGIN)
+    )
     accounts = ProductAccounts(facts.areas, facts.metered, facts.counted, facts.ledger, intervals)
     written = 0
     found: dict[tuple[str, dt.datetime, str], FindingRow] = {}
