@@ -273,6 +273,8 @@ def _touched(
     """Yield the periods that have a touched day, themselves, the year before or in their base."""
     years = EnpiYears(facts, enpi, _no_intervals)
     calendar = enpi.calendar
+    # The first hours of a civil day may belong to the production day before.
+    since = calendar.day_of(midnight(span.since, facts.zone))
     makers: list[Callable[[dt.date, dt.date], Iterator[Period]]] = [
         calendar.months, calendar.quarters, calendar.years_to_date, calendar.rolling_years,
     ]  # fmt: skip
@@ -289,7 +291,7 @@ def _touched(
             held = [known, years.base_period(known)]
             if period.kind in JUDGED_KINDS:
                 held.append(known.moved(-1))
-            if any(p is not None and p.overlaps(span.since, span.until) for p in held):
+            if any(p is not None and p.overlaps(since, span.until) for p in held):
                 yield period
 
 

@@ -87,6 +87,22 @@ def test_a_production_day_and_its_shifts_are_cut_alike(works: str, tmp_path: Pat
     ]
 
 
+def test_a_production_day_is_complete_when_its_last_shift_ends(works: str, tmp_path: Path) -> None:
+    plant = WORKS.replace(
+        'timezone = "Asia/Shanghai"', 'timezone = "Asia/Shanghai"\nproduction_day_start = 08:00:00'
+    ).replace('product = "section"', 'product = "section"\ncalendar = "production"')
+    apply_plant(works, tmp_path, plant)
+    since = local(2026, 3, 1, 8)
+    import_production(works, tmp_path, [(since, since + DAY, "10")])
+    times = quarters(since, since + DAY + dt.timedelta(hours=1))
+    counts = steady(times, 100)
+    for part in (slice(0, 93), slice(93, 98), slice(98, None)):  # to 07:00, to 08:15, to 09:00
+        import_counts(works, tmp_path, times[part], counts[part])
+        compute(works)
+    found = figures(works, "day", "period_from, intensity")
+    assert found == [(dt.date(2026, 3, 1), pytest.approx(KGCE_A_DAY / 10))]
+
+
 def test_weeks_quarters_and_rolling_years(works: str, tmp_path: Path) -> None:
     level = run(works, tmp_path, local(2025, 1, 1), local(2026, 1, 1))
     run(works, tmp_path, local(2026, 1, 1), local(2026, 4, 1), per_quarter=95, level=level)
