@@ -13,6 +13,7 @@ import cyclopts
 import psycopg
 import structlog
 
+from analytics.accounting.cli import balance, energy
 from analytics.baselines.report import baseline_lines
 from analytics.cost.cli import bill, demand, invoice
 from analytics.engine import Pass, mark_dirty, run_once
@@ -37,6 +38,8 @@ __all__ = ["app"]
 app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.")
 app.command(enpi)
 app.command(output)
+app.command(balance)
+app.command(energy)
 app.command(bill)
 app.command(demand)
 app.command(invoice)

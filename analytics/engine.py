@@ -18,6 +18,7 @@ from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.tariff_registers import check_tariff_registers
 from analytics.baselines.figures import forget_baseline_figures, write_baseline_figures
 from analytics.cost.figures import forget_cost_figures, write_cost_figures
+from analytics.enpis.accounting_figures import write_accounting_figures
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.enpis.lots import write_lot_figures
@@ -282,6 +283,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             span = _span(facts, since, until, through)
             rows += write_energy_figures(connection, facts, span, version)
             rows += write_enpi_figures(connection, facts, span, version)
+            rows += write_accounting_figures(connection, facts, span, version)
             rows += _write_balances(connection, facts, span, version)
             check_output(connection, facts, span.since, span.until, version)
             check_tariff_registers(connection, facts, span.since, span.complete_until, version)

@@ -8,6 +8,7 @@
         ├── ClosingError              a period that cannot be signed or opened like this
         ├── ClusterError              a Dask cluster that cannot be asked
         ├── BaselineError             a model or a comparison that the data do not allow
+        ├── ConversionCycleError      in-house media that only feed each other
         ├── CounterError              readings or rules that cannot be accounted
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
         │   ├── ReadingOrderError     read instants that do not strictly increase
@@ -38,6 +39,7 @@ __all__ = [
     "BenchError",
     "ClosingError",
     "ClusterError",
+    "ConversionCycleError",
     "CostError",
     "CounterError",
     "FactorError",
@@ -72,6 +74,10 @@ class ClosingError(AnalyticsError):
 
 class ClusterError(AnalyticsError):
     """A Dask cluster that does not answer, or that works on something else."""
+
+
+class ConversionCycleError(AnalyticsError):
+    """Conversions that feed each other with all that they make."""
 
 
 class ModelFault(enum.StrEnum):

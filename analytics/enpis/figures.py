@@ -128,8 +128,11 @@ def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
     site_id
         The site.
     """
-    connection.execute("DELETE FROM energy_period WHERE site_id = %s", (site_id,))
-    connection.execute("DELETE FROM enpi_period WHERE site_id = %s", (site_id,))
+    for table in (
+        "energy_period", "enpi_period", "scheme_energy_period", "carbon_period",
+        "product_energy_period", "medium_factor_period",
+    ):  # fmt: skip
+        connection.execute(f"DELETE FROM {table} WHERE site_id = %s", (site_id,))
 
 
 def _energy_row(

@@ -23,6 +23,23 @@ __all__ = ["Difference", "Reproduction", "reproduce"]
 _KEPT: Final = {
     "enpi_period": ("enpi_id", "period_kind", "period_from", "period_to", "shift"),
     "energy_period": ("point_id", "quantity", "channel", "period_kind", "period_from"),
+    "scheme_energy_period": (
+        "scheme_id",
+        "period_kind",
+        "period_from",
+        "period_to",
+        "carrier",
+        "part",
+    ),
+    "carbon_period": ("scheme_id", "period_kind", "period_from", "period_to", "carrier"),
+    "product_energy_period": (
+        "scheme_id",
+        "period_kind",
+        "period_from",
+        "period_to",
+        "part",
+        "code",
+    ),
 }
 _Contents = dict[tuple[str, str], dict[str, object]]
 

@@ -331,6 +331,8 @@ def write_quality_figures(
         Rows written.
     """
     until = min(span.until, span.complete_until)
+    if span.since >= until:
+        return 0  # of a running day nothing is judged yet
     first = span.since.replace(day=1)
     connection.execute(
         "DELETE FROM quality_period WHERE site_id = %s AND period_from >= %s AND period_from < %s",

@@ -22,6 +22,13 @@ _ACCOUNTING: Final = {
     ),
     "output_overlaps": ("产量记录时段重叠", "entries of output overlap"),
     "balance_off": ("分表之和大于总表", "sub-meters count more than their main meter"),
+    "factor_missing": ("缺少折标系数", "no standard-coal factor holds"),
+    "carbon_factor_missing": ("缺少碳排放因子", "no carbon factor holds"),
+    "conversion_cycle": ("自产能源互相循环，无法求解", "in-house media only feed each other"),
+    "medium_overdrawn": (
+        "各区域用量之和大于供给量",
+        "areas measured more of a medium than there was",
+    ),
     "gap": ("缺数", "gap in the readings"),
 }
 _COST: Final = {

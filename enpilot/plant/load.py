@@ -21,6 +21,7 @@ import msgspec
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
 from enpilot.plant import baselines, savings, waste
+from enpilot.plant.accounting import check_accounting
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
 from enpilot.plant.production import check_production
@@ -91,6 +92,7 @@ def load_plant(file: Path) -> Plant:
         *_parent_errors(plant),
         *_target_errors(plant),
         *check_production(plant),
+        *check_accounting(plant),
         *baselines.check_baselines(plant),
         *savings.check_savings(plant),
     ]
@@ -432,7 +434,9 @@ def _settle_dates(plant: Plant) -> None:
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
         *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
-        *plant.virtual_point, *plant.variable,
+        *plant.virtual_point, *plant.area, *plant.conversion, *plant.allocation, *plant.factor,
+        *plant.ledger_shape,
+        *plant.variable,
         *plant.baseline, *plant.programme, *plant.retrofit, *plant.non_routine_adjustment,
         *plant.tariff, *plant.account,
         *plant.medium_price,
@@ -458,6 +462,11 @@ def _date_errors(plant: Plant) -> list[str]:
         "shift": [(s.code, s) for s in plant.shift],
         "production_counter": [(c.point, c) for c in plant.production_counter],
         "virtual_point": [(v.code, v) for v in plant.virtual_point],
+        "area": [(a.code, a) for a in plant.area],
+        "conversion": [(f"{c.area} {c.medium}", c) for c in plant.conversion],
+        "allocation": [(a.area, a) for a in plant.allocation],
+        "ledger_shape": [(s.medium, s) for s in plant.ledger_shape],
+        "factor": [(f"{f.kind} {f.medium} {f.basis}", f) for f in plant.factor],
         "integrated": [(f"{x.point} {x.quantity} {x.channel}", x) for x in plant.integrated],
         "variable": [(v.code, v) for v in plant.variable],
         "baseline": [(b.code, b) for b in plant.baseline],

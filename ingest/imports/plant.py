@@ -13,6 +13,7 @@ import psycopg
 from enpilot.database import draw_commit_no
 from enpilot.plant import Plant
 from ingest.imports.epochs import note_register, split_by_installation
+from ingest.imports.plant_accounting import import_accounting
 from ingest.imports.plant_baselines import import_baselines
 from ingest.imports.plant_production import import_production
 from ingest.imports.plant_tariffs import import_tariffs
@@ -86,6 +87,10 @@ class _PlantImport:
         self._changes.changes.update(
             import_production(self._connection, self._plant, self._site_id, self._ids, self._author)
         )
+        for table, count in import_accounting(
+            self._connection, self._plant, self._site_id, self._ids, self._author
+        ).items():
+            self._changes.changes[table] += count
         self._rules()
         self._baselines()
         self._tariffs()
@@ -160,6 +165,7 @@ class _PlantImport:
                         "metering_level": p.metering_level,
                         "parent_point_id": p.parent and self._ids["point", p.parent],
                         "commissioning": p.commissioning,
+                        "use": p.use,
                     },
                 )
                 for p in spans
@@ -235,6 +241,10 @@ class _PlantImport:
                 "electricity_basis": scheme.electricity_basis,
                 "own_renewables_counted": scheme.own_renewables_counted,
                 "feedstock_deducted": scheme.feedstock_deducted,
+                "excluded_uses": scheme.excluded_uses,
+                "grid_region": scheme.grid_region,
+                "carbon_standard": scheme.carbon_standard,
+                "carbon_edition": scheme.carbon_edition,
             }
             self._records("scheme_record", {"scheme_id": number}, [dated_row(scheme, facts)])
 

@@ -43,6 +43,11 @@ GUARDED = {
     "lot_energy": OF_SITE,
     "virtual_point_period": OF_SITE,
     "balance_period": OF_SITE,
+    "scheme_energy_period": OF_SITE,
+    "carbon_period": OF_SITE,
+    "product_energy_period": OF_SITE,
+    "medium_factor_period": OF_SITE,
+    "site_factor": OF_SITE,
     "enpi_year_end": OF_SITE,
     "period_state": OF_SITE,
     "pending_difference": OF_SITE,
@@ -76,6 +81,7 @@ GUARDED = {
 }  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
+    "allocation", "area", "area_record", "conversion", "ledger_shape",
     "account", "tariff", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record",
     "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
@@ -173,6 +179,25 @@ INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id,
     FROM my_series JOIN alert_rule USING (site_id);
 INSERT INTO alert_state SELECT alert_rule_id, 'firing', {AT}, 7, {AT}
     FROM here JOIN alert_rule USING (site_id);
+INSERT INTO scheme_energy_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
+                                  part, energy, energy_unit, source, factor_verified, synthetic,
+                                  data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'electricity', 'import', 7,
+           'kgce', 'metered', true, true, 1 FROM here JOIN scheme USING (site_id);
+INSERT INTO carbon_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
+                           carbon_kg, factor_verified, data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'electricity', 7, true, 1
+    FROM here JOIN scheme USING (site_id);
+INSERT INTO product_energy_period (site_id, scheme_id, period_kind, period_from, period_to, part,
+                                   code, energy, energy_unit, synthetic, data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'product', 'bar', 7, 'kgce',
+           true, 1 FROM here JOIN scheme USING (site_id);
+INSERT INTO medium_factor_period (site_id, scheme_id, period_from, period_to, medium, input, output,
+                                  used, energy_unit, output_unit, data_version)
+    SELECT site_id, scheme_id, '2026-03-01', '2026-04-01', 'steam', 7, 7, 7, 'kgce', 't', 1
+    FROM here JOIN scheme USING (site_id);
+INSERT INTO site_factor (site_id, kind, medium, basis, per_unit, value, unit, source, {SAID})
+    SELECT site_id, 'carbon', 'steam', 'physical', 't', 7, 'kgCO2', 'test', {SAID_VALUES} FROM here;
 INSERT INTO alert_event (site_id, alert_rule_id, at_ts, from_state, to_state, threshold)
     SELECT site_id, alert_rule_id, {AT}, 'ok', 'firing', 7
     FROM here JOIN alert_rule USING (site_id);
@@ -352,7 +377,8 @@ def seen(connection: Connection, code: str) -> dict[str, int]:
 
 
 # A gateway and a source.
-ALL = dict.fromkeys(GUARDED, 1) | {"visible_intake": 2, "visible_refusal": 2}
+# Of an EnPI, carriers, carbon and products the past is kept.
+ALL = dict.fromkeys(GUARDED, 1) | {"visible_intake": 2, "visible_refusal": 2, "figure_version": 4}
 NOTHING = dict.fromkeys(GUARDED, 0)
 
 
