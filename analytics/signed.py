@@ -20,7 +20,14 @@ __all__ = ["FIGURES", "apply_closings", "figures_of"]
 FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
     "enpi_period": ("enpi_id", "period_kind", "period_from", "period_to", "shift"),
     "energy_period": ("point_id", "quantity", "channel", "period_kind", "period_from"),
-}
+    "scheme_energy_period": (
+        "scheme_id", "period_kind", "period_from", "period_to", "carrier", "part",
+    ),
+    "carbon_period": ("scheme_id", "period_kind", "period_from", "period_to", "carrier"),
+    "product_energy_period": (
+        "scheme_id", "period_kind", "period_from", "period_to", "part", "code",
+    ),
+}  # fmt: skip
 # Not part of what was signed: by what and when it was computed, and that it is signed.
 _ABOUT: Final = ("data_version", "computed_at", "provisional", "closing_version")
 
