@@ -47,9 +47,12 @@ def nice_range(values: Iterable[float | None]) -> tuple[float, float, float]:
     The range does not include zero: it is for dots and lines, never for bars.
     """
     known = [v for v in values if v is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    if high - low < 1e-9 * max(1.0, abs(high)):
-        low, high = low - max(abs(low) * 0.05, 0.5), high + max(abs(high) * 0.05, 0.5)
+    if not known:
+        return 0.0, 1.0, 0.5
+    low, high = min(known), max(known)
+    if high - low < 1e-9 * abs(high) or high == low:
+        around = abs(low) * 0.05 or 0.5  # a share of it: an index of 0.97 is not drawn from 0.5 on
+        low, high = low - around, high + around
     rough = (high - low) * 1.3 / 3
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * m for m in (1, 2, 2.5, 5, 10) if size * m >= rough)

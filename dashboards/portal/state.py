@@ -40,7 +40,11 @@ _STATUS = {  # mark, zh, en
     "base": ("–", "基期", "base year"),
     "no_target": ("–", "没有目标", "no target"),
     "no_base": ("◌", "没有同期基数", "no base months"),
-    "joint": ("–", "1、2月合并评判，见累计", "judged with January and February, see year to date"),
+    "joint": (
+        "–",
+        "1、2月合并评判，见累计",
+        "January and February are judged together, see year to date",
+    ),
     "withheld": ("◌", "暂缓", "withheld"),
 }
 _STYLE = {"on_track": "good", "slow": "warn", "behind": "bad", "withheld": "unknown"}

@@ -39,12 +39,15 @@ __all__ = [
     "quantity",
     "share",
     "significant",
+    "unit_name",
 ]
 
 Language = Literal["zh", "en"]
 
 DASH = "–"
 _MINUS = "\u2212"
+# Energy over energy is an index; t/t is not, it may be steam for what a line makes.
+_ENERGY_ALONE = ("kgce", "kWh", "MWh", "GJ", "MJ")
 _WEEKDAYS_ZH = "一二三四五六日"
 _WEEKDAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS_EN = (
@@ -86,9 +89,14 @@ def significant(value: float) -> str:
     return number(value, digits)
 
 
-def quantity(value: float, unit: str) -> Figure:
+def quantity(language: Language, value: float, unit: str) -> Figure:
     """Write an amount in its own unit (output, steam ...)."""
-    return Figure(significant(value), unit)
+    return Figure(significant(value), unit_name(language, unit))
+
+
+def unit_name(language: Language, unit: str) -> str:
+    """Write a unit that is spelled differently in the two languages; others as they are."""
+    return pick(language, "万元", "10,000 yuan") if unit == "10k_yuan" else unit
 
 
 def electricity(language: Language, kwh: float) -> Figure:
@@ -113,7 +121,7 @@ def energy(language: Language, value: float, unit: str) -> Figure:
         return electricity(language, value)
     if unit in ("kgce", "tce"):
         return coal(language, value / 1000 if unit == "kgce" else value)
-    return quantity(value, unit)
+    return quantity(language, value, unit)
 
 
 def intensity_scale(energy_unit: str) -> float:
@@ -121,17 +129,20 @@ def intensity_scale(energy_unit: str) -> float:
     return 1000.0 if energy_unit == "tce" else 1.0
 
 
-def intensity_unit(energy_unit: str, output_unit: str) -> str:
-    """Return the unit in which an intensity is shown."""
-    return f"{'kgce' if energy_unit == 'tce' else energy_unit}/{output_unit}"
+def intensity_unit(language: Language, energy_unit: str, output_unit: str) -> str:
+    """Return the unit in which an intensity is shown; an index, energy over energy, has none."""
+    if energy_unit == output_unit and energy_unit in _ENERGY_ALONE:
+        return ""
+    shown = "kgce" if energy_unit == "tce" else energy_unit
+    return f"{shown}/{unit_name(language, output_unit)}"
 
 
-def intensity(value: float, energy_unit: str, output_unit: str) -> Figure:
+def intensity(language: Language, value: float, energy_unit: str, output_unit: str) -> Figure:
     """Write energy per unit of output."""
     shown = value * intensity_scale(energy_unit)
     size = abs(shown)
     digits = 1 if size >= 50 else 2 if size >= 5 else 3
-    return Figure(number(shown, digits), intensity_unit(energy_unit, output_unit))
+    return Figure(number(shown, digits), intensity_unit(language, energy_unit, output_unit))
 
 
 def power(kw: float) -> Figure:

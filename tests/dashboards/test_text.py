@@ -58,10 +58,13 @@ def test_standard_coal_and_intensity() -> None:
     assert str(text.coal("zh", 124_000)) == "12.40 万tce"
     assert str(text.coal("en", 124_000)) == "124,000 tce"
     assert str(text.energy("zh", 14_400, "kgce")) == "14.40 tce"
-    assert str(text.intensity(92.14, "kgce", "t")) == "92.1 kgce/t"
-    assert str(text.intensity(0.09214, "tce", "t")) == "92.1 kgce/t"
-    assert str(text.intensity(15.834, "t", "t")) == "15.83 t/t"
-    assert str(text.intensity(0.8931, "tce", "万元")) == "893.1 kgce/万元"
+    assert str(text.intensity("en", 92.14, "kgce", "t")) == "92.1 kgce/t"
+    assert str(text.intensity("en", 0.09214, "tce", "t")) == "92.1 kgce/t"
+    assert str(text.intensity("en", 15.834, "t", "t")) == "15.83 t/t"
+    assert str(text.intensity("zh", 0.8931, "tce", "10k_yuan")) == "893.1 kgce/万元"
+    assert str(text.intensity("en", 245.6, "kgce", "10k_yuan")) == "245.6 kgce/10,000 yuan"
+    assert str(text.quantity("zh", 1400, "10k_yuan")) == "1,400 万元"
+    assert str(text.intensity("en", 0.9712, "kgce", "kgce")) == "0.971"
 
 
 def test_days_months_and_ages() -> None:

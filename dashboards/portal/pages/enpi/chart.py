@@ -74,7 +74,7 @@ def monthly_option(language: Language, page: EnpiPage) -> charts.Option:
         series=[
             charts.line(before, base, "var(--prev)"),
             charts.line(withheld, _bridges(actual, held), "var(--act)", kind="dashed", width=1),
-            charts.line(word, _dots(page, actual), "var(--act)", symbol="circle",
+            charts.line(word, _dots(language, page, actual), "var(--act)", symbol="circle",
                         symbolSize=6, z=4, label=charts.label("top")),
             _withheld_dots(withheld, held),
             _ticks(ticks, target),
@@ -128,14 +128,14 @@ def _bridges(actual: list[float | None], held: list[float | None]) -> list[float
     return path
 
 
-def _dots(page: EnpiPage, actual: list[float | None]) -> list[Any]:
+def _dots(language: Language, page: EnpiPage, actual: list[float | None]) -> list[Any]:
     data: list[Any] = []
     for i, (month, value) in enumerate(zip(page.months, actual, strict=True)):
         figure = month.figure
         if value is None or figure is None or figure.intensity is None:
             data.append(None)
             continue
-        shown = intensity(figure.intensity, figure.energy_unit, figure.output_unit).value
+        shown = intensity(language, figure.intensity, figure.energy_unit, figure.output_unit).value
         guessed = "≈" if (figure.estimated_share or 0.0) >= 0.05 else ""
         dot: charts.Option = {
             "value": value,
@@ -217,10 +217,12 @@ def _tip(language: Language, page: EnpiPage) -> str:
         if figure.intensity is None:
             lines.append(f"{title}<br><b>{pick(language, '暂缓', 'withheld')}</b>")
             continue
-        shown = intensity(figure.intensity, figure.energy_unit, figure.output_unit)
+        shown = intensity(language, figure.intensity, figure.energy_unit, figure.output_unit)
         text = f"{title}<br><b>{shown}</b>"
         if figure.target_intensity and figure.to_target is not None:
-            goal = intensity(figure.target_intensity, figure.energy_unit, figure.output_unit)
+            goal = intensity(
+                language, figure.target_intensity, figure.energy_unit, figure.output_unit
+            )
             stated = f"{goal.value} ({change(figure.to_target)})"
             text += f"<br>{pick(language, '目标', 'target')} {stated}"
         lines.append(text)

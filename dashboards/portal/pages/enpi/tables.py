@@ -11,6 +11,7 @@ from dashboards.portal.state import (
     estimated,
     judgement,
     reason,
+    status_word,
     synthetic,
     withheld,
 )
@@ -45,12 +46,12 @@ def judgements(language: Language, page: EnpiPage) -> Safe:
     rows = [
         _fact(
             pick(language, f"累计 {span}", f"to date, {span}"),
-            str(intensity(figure.intensity, figure.energy_unit, figure.output_unit)),
+            str(intensity(language, figure.intensity, figure.energy_unit, figure.output_unit)),
             "ytd-intensity",
         ),
     ]
     if figure.target_intensity is not None and figure.to_target is not None:
-        goal = intensity(figure.target_intensity, figure.energy_unit, figure.output_unit)
+        goal = intensity(language, figure.target_intensity, figure.energy_unit, figure.output_unit)
         rows.append(
             _fact(
                 pick(language, "同月份目标", "target, same months"),
@@ -137,11 +138,11 @@ def path_table(language: Language, page: EnpiPage) -> Safe:
     for step in page.path:
         goal = DASH
         if step.target_intensity is not None:
-            goal = intensity(step.target_intensity, *unit).value
+            goal = intensity(language, step.target_intensity, *unit).value
         figure = step.figure
         reached: str = DASH
         if figure is not None and figure.intensity is not None and step.closed:
-            reached = intensity(figure.intensity, *unit).value
+            reached = intensity(language, figure.intensity, *unit).value
         elif figure is not None:
             reached = pick(language, "不完整", "incomplete")
             if figure.running(page.site.today):
@@ -219,15 +220,15 @@ def _row(
     unit = figure.energy_unit, figure.output_unit
     base = figure.base_intensity if figure.base_intensity is not None else base
     held = tag("b", pick(language, "暂缓", "withheld"), cls="unknown-text")
-    shown = held if figure.intensity is None else intensity(figure.intensity, *unit).value
+    shown = held if figure.intensity is None else intensity(language, figure.intensity, *unit).value
     return [
         tag("th", name, scope="row"),
         _num(None if figure.energy is None else energy(language, figure.energy, unit[0])),
-        _num(None if figure.output is None else quantity(figure.output, unit[1])),
+        _num(None if figure.output is None else quantity(language, figure.output, unit[1])),
         tag("td", shown, cls="num"),
-        _num(_level(figure.target_intensity, unit)),
+        _num(_level(language, figure.target_intensity, unit)),
         _num(None if figure.to_target is None else change(figure.to_target)),
-        _num(_level(base, unit)),
+        _num(_level(language, base, unit)),
         _num(None if figure.coverage is None else share(figure.coverage)),
         tag("td", _notes(language, page, figure), cls="note"),
     ]
@@ -239,6 +240,8 @@ def _notes(language: Language, page: EnpiPage, figure: EnpiFigure) -> Safe:
         said = reason(language, figure.withheld_code, figure, page.indicator.coverage_limit)
         what = action(language, figure.withheld_code)
         note.append(said if what is None else f"{said} · {what}")
+    if figure.status == "joint":
+        note.append(status_word(language, figure.status))
     note.append(estimated(language, figure.estimated_share))
     note.append(synthetic(language, figure.synthetic_energy, figure.synthetic_output))
     if figure.running(page.site.today):
@@ -246,8 +249,8 @@ def _notes(language: Language, page: EnpiPage, figure: EnpiFigure) -> Safe:
     return join(*note, by=" ")
 
 
-def _level(value: float | None, unit: tuple[str, str]) -> str | None:
-    return None if value is None else intensity(value, *unit).value
+def _level(language: Language, value: float | None, unit: tuple[str, str]) -> str | None:
+    return None if value is None else intensity(language, value, *unit).value
 
 
 def _num(text: object | None) -> Safe | None:

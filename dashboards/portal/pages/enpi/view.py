@@ -23,7 +23,7 @@ def build(page: EnpiPage, language: Language) -> None:
         tag("h1", opening(language, page), cls="opening"),
         tag("p", join(wrong, subline(language, page), by=" · "), cls="subline"),
     )
-    unit = _unit(page)
+    unit = _unit(language, page)
     with ui.element("div").classes("grid"):
         with ui.element("section").classes("span8"):
             _months(language, page, unit)
@@ -37,11 +37,11 @@ def build(page: EnpiPage, language: Language) -> None:
                 _days(language, page)
 
 
-def _unit(page: EnpiPage) -> str:
+def _unit(language: Language, page: EnpiPage) -> str:
     figure = next((m.figure for m in page.months if m.figure is not None), None)
     if figure is not None:
-        return intensity_unit(figure.energy_unit, figure.output_unit)
-    return intensity_unit(page.indicator.energy_unit, page.indicator.output_unit)
+        return intensity_unit(language, figure.energy_unit, figure.output_unit)
+    return intensity_unit(language, page.indicator.energy_unit, page.indicator.output_unit)
 
 
 def _months(language: Language, page: EnpiPage, unit: str) -> None:

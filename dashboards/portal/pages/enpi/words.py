@@ -43,7 +43,9 @@ def opening(language: Language, page: EnpiPage) -> Safe:
             tag("b", pick(language, "暂缓", "withheld"), cls="unknown-text"),
             pick(language, "，原因见下表。", "; the table below says why."),
         )
-    stated = tag("b", str(intensity(figure.intensity, figure.energy_unit, figure.output_unit)))
+    stated = tag(
+        "b", str(intensity(language, figure.intensity, figure.energy_unit, figure.output_unit))
+    )
     start = join(
         pick(language, f"{page.year}年{span}累计", f"{page.year}, {span}: "),
         stated,
@@ -113,7 +115,7 @@ def subline(language: Language, page: EnpiPage) -> str:
     if page.target is not None:
         base = page.path[0].target_intensity if page.path else None
         unit = (page.indicator.energy_unit, page.indicator.output_unit)
-        stated = "" if base is None else str(intensity(base, *_row_unit(page, unit)))
+        stated = "" if base is None else str(intensity(language, base, *_row_unit(page, unit)))
         year = page.target.base_from.year
         parts.append(
             pick(language, f"基期{year}年{f'（{stated}）' if stated else ''}",

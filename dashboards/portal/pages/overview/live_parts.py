@@ -49,7 +49,7 @@ def _power(language: Language, item: Power, state: LiveState, zone: zoneinfo.Zon
     name = pick(language, item.name_zh, item.name_en)
     shown = power(item.value) if good and item.value is not None and item.unit == "kW" else None
     if shown is None and good and item.value is not None:
-        shown = quantity(item.value, item.unit)
+        shown = quantity(language, item.value, item.unit)
     figure = tag("span", pick(language, "暂缓", "withheld"), cls="withheld-word")
     if shown is not None:
         figure = join(tag("span", shown.value, cls="value"), tag("span", shown.unit, cls="unit"))

@@ -74,7 +74,7 @@ def _intensity_cell(language: Language, page: Overview) -> Safe:
     target = figure.target_intensity or (page.month.target_intensity if page.month else None)
     said = pick(language, "没有目标可比", "no target to compare with")
     if target:
-        stated = intensity(target, figure.energy_unit, figure.output_unit).value
+        stated = intensity(language, target, figure.energy_unit, figure.output_unit).value
         ratio = figure.intensity / target - 1.0
         distance = change(ratio)
         if not comparable(ratio):
@@ -86,7 +86,7 @@ def _intensity_cell(language: Language, page: Overview) -> Safe:
         said = pick(language, "基期", "base year")
     return _cell(
         language, "intensity", title,
-        intensity(figure.intensity, figure.energy_unit, figure.output_unit), said,
+        intensity(language, figure.intensity, figure.energy_unit, figure.output_unit), said,
         join(estimated(language, figure.estimated_share),
              synthetic(language, figure.synthetic_energy, figure.synthetic_output)),
     )  # fmt: skip
@@ -154,7 +154,7 @@ def _output_cell(language: Language, page: Overview) -> Safe:
         return _cell(language, "output", title, None, why)
     product = page.indicator.product(language) if page.indicator is not None else ""
     mark = synthetic(language, figure.synthetic_output)
-    shown = quantity(figure.output, figure.output_unit)
+    shown = quantity(language, figure.output, figure.output_unit)
     return _cell(language, "output", title, shown, product, mark)
 
 

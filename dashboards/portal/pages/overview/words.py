@@ -60,7 +60,9 @@ def _period_sentence(language: Language, page: Overview) -> Safe:
             tag("b", pick(language, "暂缓", "withheld"), cls="unknown-text"),
             pick(language, "。", ". "),
         )
-    stated = tag("b", str(intensity(figure.intensity, figure.energy_unit, figure.output_unit)))
+    stated = tag(
+        "b", str(intensity(language, figure.intensity, figure.energy_unit, figure.output_unit))
+    )
     start = join(
         pick(language, f"{when}每单位{product}用能", f"{when}: "),
         stated,
@@ -71,7 +73,7 @@ def _period_sentence(language: Language, page: Overview) -> Safe:
         return join(start, pick(language, "。", ". "))
     distance = figure.intensity / reference - 1.0
     if not comparable(distance) and figure.output is not None:
-        made = tag("b", str(quantity(figure.output, figure.output_unit)))
+        made = tag("b", str(quantity(language, figure.output, figure.output_unit)))
         return join(
             pick(language, f"{when}只产出", f"{when}: only "),
             made,
@@ -103,7 +105,7 @@ def _year_sentence(language: Language, page: Overview) -> Safe | None:
         f"{year.period_from.year}年至{until}累计",
         f"Year to {until} {year.period_from.year}: ",
     )
-    stated = str(intensity(year.intensity, year.energy_unit, year.output_unit))
+    stated = str(intensity(language, year.intensity, year.energy_unit, year.output_unit))
     if year.progress_ratio is None:
         word = status_word(language, year.status)
         return join(
