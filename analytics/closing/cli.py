@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import cyclopts
@@ -11,13 +12,13 @@ import psycopg
 
 from analytics.closing import closing
 from analytics.closing.checks import Check
-from analytics.closing.differences import decide, pending_differences
+from analytics.closing.differences import Difference, decide, pending_differences
 from analytics.errors import ClosingError
 from analytics.printed import parse_month, table_lines
 from enpilot.database import connect, database_url
 from enpilot.errors import ConfigurationError
 
-__all__ = ["app"]
+__all__ = ["app", "difference_lines"]
 
 app = cyclopts.App(name="close", help="Sign months and years; what comes later waits.")
 
@@ -169,13 +170,39 @@ def differences(site: str) -> None:
     """
     with _connected() as connection:
         found = pending_differences(connection, _site(connection, site))
+    for line in difference_lines(found):
+        print(line)
+
+
+def difference_lines(found: Sequence[Difference]) -> list[str]:
+    """Return differences as a table.
+
+    Parameters
+    ----------
+    found
+        See `pending_differences`.
+
+    Returns
+    -------
+    list of str
+        One line a field that differs; number, figure and causes beside its first.
+    """
+    if not found:
+        return ["nothing waits"]
+    rows = [("", "figure", "", "signed", "now", "because of")]
     for d in found:
         causes = ", ".join(f"{count} {name}" for name, count in d.causes.items()) or "a base"
-        print(f"{d.difference_id}  {d.figure}  because of {causes}")
+        about = str(d.difference_id), d.figure, causes
         for name, (closed, computed) in d.fields.items():
-            print(f"    {name}: {closed} → {computed}")
-    if not found:
-        print("nothing waits")
+            rows.append((about[0], about[1], name, _said(closed), _said(computed), about[2]))
+            about = "", "", ""
+    return table_lines(rows, right=(0, 3, 4))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,.3f}"
+    return "—" if value is None else str(value)
 
 
 @app.command

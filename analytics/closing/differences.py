@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import psycopg
 
 from analytics.closing.closing import Period, reopen
 from analytics.errors import ClosingError
+from analytics.signed import FIGURES
 
 __all__ = ["Difference", "decide", "pending_differences"]
+
+_SAID_APART: Final = ("enpi_id", "point_id", "scheme_id", "period_kind", "period_from", "period_to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Difference:
     difference_id, closing_id
         Its number, and that of the closing.
     figure
-        Table and key, for people.
+        What it is of and of which period, for people.
     fields
         Each field that differs, with closed and new content.
     causes
@@ -49,11 +54,11 @@ def pending_differences(connection: psycopg.Connection[Any], site_id: int) -> li
     Returns
     -------
     list of Difference
-        In the order in which they were found.
+        The longest periods first, then by period.
     """
     return [
         Difference(
-            number, closing, f"{kind} " + " ".join(f"{k}={v}" for k, v in sorted(key.items())),
+            number, closing, _named(kind, key, code),
             {
                 name: (closed.get(name), None if computed is None else computed.get(name))
                 for name in sorted(closed)
@@ -61,13 +66,28 @@ def pending_differences(connection: psycopg.Connection[Any], site_id: int) -> li
             },
             causes,
         )
-        for number, closing, kind, key, closed, computed, causes in connection.execute(
-            "SELECT difference_id, closing_id, kind, figure_key, closed, computed, causes"
-            " FROM pending_difference WHERE site_id = %s AND state = 'pending'"
-            " ORDER BY difference_id",
+        for number, closing, kind, key, closed, computed, causes, code in connection.execute(
+            "SELECT difference_id, closing_id, kind, figure_key, closed, computed, causes,"
+            " coalesce(e.code, p.code, s.code) FROM pending_difference d"
+            " LEFT JOIN enpi e ON e.enpi_id = (figure_key ->> 'enpi_id')::integer"
+            " LEFT JOIN point p ON p.point_id = (figure_key ->> 'point_id')::integer"
+            " LEFT JOIN scheme s ON s.scheme_id = (figure_key ->> 'scheme_id')::integer"
+            " WHERE d.site_id = %s AND state = 'pending' ORDER BY array_position("
+            "ARRAY['year_to_date', 'rolling_12', 'quarter', 'month'],"
+            " figure_key ->> 'period_kind'), figure_key ->> 'period_from', difference_id",
             (site_id,),
         )
     ]  # fmt: skip
+
+
+def _named(kind: str, key: Mapping[str, Any], code: str) -> str:
+    table = "" if kind == "enpi_period" else kind.removesuffix("_period").replace("_", " ")
+    rest = [str(key[k]) for k in FIGURES[kind] if k not in _SAID_APART and key[k]]
+    period = f"{key['period_kind']} {key['period_from']}"
+    if key.get("period_to") is not None and key["period_kind"] not in ("day", "shift"):
+        last = dt.date.fromisoformat(key["period_to"]) - dt.timedelta(days=1)
+        period += f" to {last}"
+    return " ".join(filter(None, [table, code, *rest, period]))
 
 
 def decide(

@@ -30,6 +30,7 @@ __all__ = ["bill", "bill_text", "comparison_text", "demand", "forecast_text", "i
 
 _HOUR: Final = dt.timedelta(hours=1)
 _MINUTE: Final = dt.timedelta(minutes=1)
+_LATE: Final = dt.timedelta(minutes=30)  # then "running" is no word for the window any more
 
 
 def bill(account: str, *, month: str, site: str | None = None) -> None:
@@ -90,11 +91,11 @@ def bill_text(account: str, computed: AccountBill) -> list[str]:
         rows.append(
             (
                 f"{line.kind} {line.code}", _exact(line.quantity), line.unit, price,
-                str(line.amount_yuan) if line.amount_yuan is not None else f"({line.withheld})",
+                f"{line.amount_yuan:,}" if line.amount_yuan is not None else f"({line.withheld})",
                 line.note,
             )
         )  # fmt: skip
-    total = f"({paper.withheld})" if paper.total_yuan is None else str(paper.total_yuan)
+    total = f"({paper.withheld})" if paper.total_yuan is None else f"{paper.total_yuan:,}"
     rows.append(("total", _exact(paper.metered_kwh), "kWh", "", total, ""))
     lines += table_lines(rows, right=(1, 3, 4))
     if paper.power_factor is not None:
@@ -159,6 +160,9 @@ def demand(account: str, *, site: str | None = None, limit: float | None = None)
             " WHERE account_id = %s ORDER BY day DESC LIMIT 31",
             (found.account_id,),
         ).fetchall()
+    late = dt.datetime.now(dt.UTC) - through
+    if late > _LATE:
+        print(f"readings end {through.astimezone(costs.zone):%Y-%m-%d %H:%M}: this is not now")
     for line in forecast_text(forecast, costs.zone):
         print(line)
     rows = [("day", "kW", "window ended", "at least", "at most", "left out")]

@@ -116,4 +116,5 @@ def _value(c: Criterion) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:.4g}" + ("" if unit == "1" else f" {unit}")
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return text + ("" if unit == "1" else f" {unit}")

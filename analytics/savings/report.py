@@ -151,6 +151,11 @@ def _programme_lines(connection: psycopg.Connection[Any]) -> Iterator[str]:
         yield (
             f"programme {code}: {total.counted_projects} of {total.projects} projects counted"
             f"{share}"
+            + (
+                "; the others have no 12 whole months yet, or are not claimable"
+                if total.counted_projects < total.projects
+                else ""
+            )
         )
         yield (
             f"  efficiency {total.efficiency_tce:,.2f} ± {total.uncertainty_tce:,.2f} tce/a (68 %)"

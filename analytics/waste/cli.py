@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import cyclopts
 import psycopg
@@ -12,7 +13,7 @@ import psycopg
 from analytics.accounting.site_facts import load_site_facts
 from analytics.errors import NoSuchSiteError
 from analytics.printed import table_lines
-from analytics.waste.found import METER_KINDS, PricedWaste
+from analytics.waste.found import METER_KINDS, PricedWaste, WasteKind
 from analytics.waste.stored import Decision, FoundWaste, decide, look_for_waste
 from enpilot.database import connect, database_url
 from enpilot.errors import ConfigurationError
@@ -51,12 +52,13 @@ def waste(
         if row is None:
             raise NoSuchSiteError(f"no site {site!r}: see `enpilot import plant`")
         site_id = int(row[0])
-        found = look_for_waste(connection, load_site_facts(connection, site_id), since, until)
+        facts = load_site_facts(connection, site_id)
+        found = look_for_waste(connection, facts, since, until)
         points: list[tuple[Any, ...]] = connection.execute(
             "SELECT point_id, code FROM point WHERE site_id = %s", (site_id,)
         ).fetchall()
         decided = _decided(connection, site_id)
-    for line in waste_text(found, dict(points), decided):
+    for line in waste_text(found, dict(points), decided, facts.zone):
         print(line)
 
 
@@ -95,7 +97,10 @@ def _decided(connection: psycopg.Connection[Any], site_id: int) -> dict[_Key, tu
 
 
 def waste_text(
-    found: FoundWaste, codes: Mapping[int, str], decided: Mapping[_Key, tuple[int, str]]
+    found: FoundWaste,
+    codes: Mapping[int, str],
+    decided: Mapping[_Key, tuple[int, str]],
+    zone: ZoneInfo,
 ) -> list[str]:
     """Return what was found as lines of text.
 
@@ -107,6 +112,8 @@ def waste_text(
         Of the points by number.
     decided
         Number and state of what is kept, by kind, point and subject.
+    zone
+        Of the site.
 
     Returns
     -------
@@ -116,7 +123,7 @@ def waste_text(
     lines = [f"waste {found.since} to {found.until - dt.timedelta(days=1)}"]
     for title, of_meters in (("", False), ("meters in doubt", True)):
         rows = [
-            _cells(one, codes, decided)
+            _cells(one, codes, decided, zone)
             for one in found.ranked
             if (one.waste.kind in METER_KINDS) == of_meters
         ]
@@ -147,22 +154,44 @@ def waste_text(
 
 
 def _cells(
-    one: PricedWaste, codes: Mapping[int, str], decided: Mapping[_Key, tuple[int, str]]
+    one: PricedWaste,
+    codes: Mapping[int, str],
+    decided: Mapping[_Key, tuple[int, str]],
+    zone: ZoneInfo,
 ) -> tuple[str, ...]:
     w = one.waste
+    # Below its range a ratio wastes nothing: there is no amount to withhold.
+    thrifty = w.kind is WasteKind.RATIO_OUT_OF_RANGE and w.amount is None
     number, state = decided.get((w.kind, w.point_id, w.subject), (None, ""))
     amount = f"({w.withheld})" if w.amount is None else f"{w.amount:,.0f}"
-    over = f"{w.days:.0f} days" if w.standing else f"{w.since:%m-%d %H:%M}Z, {w.days * 24:.0f} h"
+    began = f"{w.since.astimezone(zone):%m-%d %H:%M}"
+    over = f"{w.days:.0f} days" if w.standing else f"{began}, {w.days * 24:.0f} h"
+    if w.kind is WasteKind.RATIO_OUT_OF_RANGE:
+        over += f", {_ratio(w.evidence)}"
     year = one.a_year(one.yuan.value)
     return (
         "" if number is None else str(number),
         w.kind.replace("_", " ") + (f" {w.subject}" if w.subject else ""),
         codes[w.point_id],
-        amount,
-        w.unit,
-        f"({one.tce.withheld})" if one.tce.value is None else f"{one.tce.value:,.3f}",
-        f"({one.yuan.withheld})" if one.yuan.value is None else f"{one.yuan.value:,.0f}",
+        "—" if thrifty else amount,
+        "" if thrifty else w.unit,
+        "—"
+        if thrifty
+        else f"({one.tce.withheld})"
+        if one.tce.value is None
+        else f"{one.tce.value:,.3f}",
+        "—"
+        if thrifty
+        else f"({one.yuan.withheld})"
+        if one.yuan.value is None
+        else f"{one.yuan.value:,.0f}",
         "once" if year is None and not w.standing else "—" if year is None else f"{year:,.0f}",
         over,
         state,
     )
+
+
+def _ratio(evidence: Mapping[str, Any]) -> str:
+    ratio, low, high = evidence["ratio"], evidence["low"], evidence["high"]
+    beyond = f"below {low}" if low is not None and ratio < low else f"above {high}"
+    return f"{ratio:.4g} {beyond}"

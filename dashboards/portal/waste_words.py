@@ -35,8 +35,8 @@ REMEDIES: Final = {
         "look up what was made and done at that time",
     ),
     "ratio_out_of_range": (
-        "检查泄漏、过滤器、冷却、压力设定或燃烧",
-        "check leaks, filters, cooling, pressure setting or combustion",
+        "高于范围：检查泄漏、过滤器、冷却、压力设定或燃烧；低于范围：检查两块表，或改范围",
+        "above: check leaks, filters, cooling, pressure, combustion; below: both meters, the range",
     ),
     "meter_stuck": (
         "到现场比对表计显示与读数，三个工作日内修复，并更正这段用能",

@@ -47,7 +47,7 @@ def _months(result: ImportResult) -> Iterator[str]:
         return
     shown = ", ".join(result.months[:_MOST_MONTHS])
     more = len(result.months) - _MOST_MONTHS
-    yield f"  figures change of: {shown}" + (f" and {more} more months" if more > 0 else "")
+    yield f"  figures change of: {shown}" + (f" and {more} more" if more > 0 else "")
 
 
 def _series(series: list[SeriesSummary]) -> Iterator[str]:
