@@ -113,7 +113,7 @@ def _figures(
         )
     }
     judged = {
-        (what, unit, f"{kind} {shift}".strip() + f" to {until}", first): (shown[0], shown[1])
+        (what, unit, _period(kind, shift, first, until), first): (shown[0], shown[1])
         for what, unit, kind, shift, until, first, *shown in connection.execute(
             "SELECT e.code, f.energy_unit || '/' || f.output_unit, f.period_kind,"
             " f.shift, f.period_to - 1, f.period_from, f.intensity,"
@@ -123,3 +123,7 @@ def _figures(
         )
     }
     return amounts | judged
+
+
+def _period(kind: str, shift: str, first: dt.date, last: dt.date) -> str:
+    return f"{kind} {shift}".strip() + (f" to {last}" if last > first else "")

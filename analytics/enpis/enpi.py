@@ -398,6 +398,18 @@ def _moved(totals: _Totals, energy: float, tce: float, output: float) -> _Totals
             energy_tce=None if held.energy_tce is None else held.energy_tce + tce,
         ),
         output=replace(totals.output, quantity=totals.output.quantity + output),
+        products=_moved_products(totals.products, output),
+    )
+
+
+def _moved_products(products: tuple[OutputTotal, ...], output: float) -> tuple[OutputTotal, ...]:
+    """Move what was made of each, as far as it is known: signed is one sum over the products."""
+    if not output:
+        return products
+    if len(products) > 1:
+        return tuple(replace(p, exact=None) for p in products)
+    return tuple(
+        replace(p, exact=None if p.exact is None else p.exact + Fraction(output)) for p in products
     )
 
 

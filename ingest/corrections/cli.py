@@ -6,6 +6,7 @@ import datetime as dt
 import getpass
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import cyclopts
 
@@ -188,7 +189,9 @@ def list_corrections(*, site: str | None = None, state: State | None = None) -> 
         rows = connection.execute(
             "SELECT c.correction_id, c.state, c.kind, s.code, p.code, r.quantity, r.channel,"
             " c.from_ts, c.to_ts, c.detail, c.author, c.approver, c.self_approved,"
-            " c.second_person, c.reason, c.evidence FROM correction_state c"
+            " c.second_person, c.reason, c.evidence, (SELECT timezone FROM site_record"
+            " WHERE site_id = c.site_id AND superseded_commit_no IS NULL"
+            " ORDER BY valid_from DESC LIMIT 1) FROM correction_state c"
             " JOIN site s USING (site_id) JOIN point p USING (point_id)"
             " JOIN series r ON r.series_id = c.series_id"
             " WHERE (%(site)s::text IS NULL OR s.code = %(site)s)"
@@ -204,10 +207,13 @@ def list_corrections(*, site: str | None = None, state: State | None = None) -> 
 
 def _show(row: tuple[Any, ...]) -> None:
     number, state, kind, site, point, quantity, channel, since, until, detail, *who = row
-    author, approver, alone, second_person, reason, evidence = who
-    end = "on" if until is None else f"to {until:%Y-%m-%d %H:%M:%S}"
+    author, approver, alone, second_person, reason, evidence, timezone = who
+    zone = ZoneInfo(timezone)
+    began = since.astimezone(zone)
+    end = "on" if until is None else f"to {until.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    said = ", ".join(f"{name} {value}" for name, value in detail.items())
     print(f"#{number} {state:9} {kind} {site}/{point} {quantity} {channel}")
-    print(f"    from {since:%Y-%m-%d %H:%M:%S} {end} UTC: {detail}")
+    print(f"    from {began:%Y-%m-%d %H:%M:%S} {end} {timezone}: {said}")
     print(f"    {author}: {reason} ({evidence})")
     if state == "proposed" and second_person:
         print(f"    somebody else has to approve: {', '.join(second_person)}")

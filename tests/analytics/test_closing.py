@@ -103,6 +103,28 @@ def test_what_comes_later_waits(two_months: str, connection: Connection, tmp_pat
     assert any(" output " in line and " 310.000  341.000" in line for line in table)
 
 
+def test_why_energy_changed_is_told_of_what_was_signed(
+    two_months: str, connection: Connection, tmp_path: Path
+) -> None:
+    times = quarters(local(2025, 1, 1), local(2025, 3, 1))
+    import_counts(two_months, tmp_path, times, steady(times, 100))
+    import_production(
+        two_months, tmp_path,
+        [(local(2025, 1, 1) + i * DAY, local(2025, 1, 1) + (i + 1) * DAY, "10") for i in range(59)],
+    )  # fmt: skip
+    compute(two_months)
+    close(connection, 1)
+    add_output(two_months, tmp_path, "31")
+    [year] = rows(
+        two_months,
+        "SELECT output, volume_effect, efficiency_effect FROM enpi_period"
+        " WHERE period_kind = 'year_to_date' AND period_to = '2026-03-01'",
+    )
+    # As much as a year ago, at the same energy: 31 t that nobody signed made no volume.
+    assert year[0] == pytest.approx(590)
+    assert year[1:] == (pytest.approx(0, abs=1e-6), pytest.approx(0, abs=1e-6))
+
+
 def test_accepted_by_two_people_it_becomes_the_next_version(
     two_months: str, connection: Connection, tmp_path: Path
 ) -> None:
