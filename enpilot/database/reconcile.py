@@ -41,7 +41,7 @@ _READABLE = (
     "shift", "shift_record", "production_counter", "base_adjustment", "value_added",
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
     "virtual_point_period", "balance_period", "enpi_year_end", "period_state", "pending_difference",
-    "figure_version",
+    "figure_version", "declared_total", "reconciliation_period", "declared_enpi_period",
     "relevant_variable", "relevant_variable_record", "relevant_variable_value", "baseline",
     "baseline_record", "baseline_model", "baseline_period", "programme", "programme_record",
     "retrofit", "retrofit_record", "non_routine_adjustment", "non_routine_adjustment_record",

@@ -12,6 +12,7 @@ import cyclopts
 from enpilot.database import connect, database_url
 from enpilot.plant import load_plant
 from enpilot.progress import progress_bar
+from ingest.imports.declared import import_declared
 from ingest.imports.energy import import_energy
 from ingest.imports.invoice import import_invoice
 from ingest.imports.manual import import_manual
@@ -91,6 +92,18 @@ def value_added(
     """Import value added of enterprises, by price basis; a revision is a new vintage."""
     with connect(database_url(), "import value-added", autocommit=True) as connection:
         result = import_value_added(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
+        )
+    _report(file, result)
+
+
+@app.command
+def declared(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import totals that were declared to an authority, to stand beside meters and invoices."""
+    with connect(database_url(), "import declared", autocommit=True) as connection:
+        result = import_declared(
             connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
         )
     _report(file, result)

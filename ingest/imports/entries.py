@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 __all__ = [
+    "DECLARED",
     "ENERGY",
     "MANUAL",
     "OUTPUT",
@@ -83,6 +84,13 @@ VALUE_ADDED: Final = EntryKind(
     ("enterprise_id", "price_year", "from_ts", "to_ts"),
     ("value_yuan",),
     ("period_from", "period_to", "deflator", "published"),
+)
+DECLARED: Final = EntryKind(
+    "declared",
+    "declared_total",
+    "declared_total_id",
+    ("medium", "from_ts", "to_ts"),
+    ("quantity", "unit", "tce", "document"),
 )
 _PROVENANCE: Final = ("source", "synthetic")
 
