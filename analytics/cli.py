@@ -17,6 +17,7 @@ from analytics.baselines.report import baseline_lines
 from analytics.cost.cli import bill, demand, invoice
 from analytics.engine import Pass, mark_dirty, run_once
 from analytics.enpis.cli import enpi, output
+from analytics.enpis.totals_cli import totals
 from analytics.past import reproduce
 from analytics.preview import preview
 from analytics.savings.report import savings_lines
@@ -35,6 +36,7 @@ __all__ = ["app"]
 app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.")
 app.command(enpi)
 app.command(output)
+app.command(totals)
 app.command(bill)
 app.command(demand)
 app.command(invoice)

@@ -11,12 +11,14 @@ from typing import Any, Final
 import psycopg
 
 from analytics.accounting.balance import write_balance_figures
+from analytics.accounting.reconciliation import reconciled_spans, write_reconciliation_figures
 from analytics.accounting.site_calendar import local_date
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.tariff_registers import check_tariff_registers
 from analytics.baselines.figures import forget_baseline_figures, write_baseline_figures
 from analytics.cost.figures import forget_cost_figures, write_cost_figures
+from analytics.enpis.declared_totals import write_declared_enpis
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.enpis.lots import write_lot_figures
@@ -278,12 +280,14 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_energy_figures(connection, facts, span, version)
             rows += write_enpi_figures(connection, facts, span, version)
             rows += _write_balances(connection, facts, span, version)
+            rows += _write_totals(connection, facts, span, version)
             check_tariff_registers(connection, facts, span.since, span.complete_until, version)
             rows += write_lot_figures(connection, facts, since, until, version)
             rows += write_baseline_figures(connection, facts, span, version)
             rows += write_saving_figures(connection, facts, span, version)
             rows += write_cost_figures(connection, facts, span, version)
             apply_closings(connection, site_id, span.since, version)
+        rows += write_declared_enpis(connection, facts, version)
         rows += write_enterprise_figures(connection, facts, version)
         rows += write_year_ends(connection, facts, local_date(through, facts.zone), version)
         connection.execute(
@@ -304,6 +308,17 @@ def _write_balances(
         return 0
     intervals = SiteIntervals(connection, facts, span.since.replace(day=1), until)
     return write_balance_figures(connection, facts, intervals, span.since, until, version)
+
+
+def _write_totals(
+    connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
+) -> int:
+    until = min(span.until, span.complete_until)
+    spans = reconciled_spans(connection, facts, span.since, until)
+    if not spans:
+        return 0
+    intervals = SiteIntervals(connection, facts, spans[0][0], until)
+    return write_reconciliation_figures(connection, facts, intervals, span.since, until, version)
 
 
 def _newly_complete(

@@ -1,7 +1,7 @@
 """What was metered, invoiced and declared of each medium, side by side and never merged (F15).
 
-An invoice or a declaration is held against the meters over its own span. Only one that spans a month
-is the month's: a share of it would be a guess. Pairs that do not count the same thing are not
+An invoice or a declaration is held against the meters over its own span. Only one that spans a
+month is the month's: a share of it would be a guess. Pairs that do not count the same thing are not
 compared: a purchase that went into stock, a grid invoice beside a works that generates.
 """
 
@@ -125,7 +125,9 @@ def differences(totals: Totals, limit: Fraction = TOTALS_LIMIT) -> Differences:
             from_nothing.append(pair)
     beyond = [*from_nothing, *(p for p, share in shares.items() if abs(share) > limit)]
     apart = {p: abs(share) for p, share in shares.items() if share}
-    most = from_nothing[0] if from_nothing else max(apart, key=apart.__getitem__, default=None)
+    most = from_nothing[0] if from_nothing else None
+    if most is None and apart:
+        most = max(apart, key=apart.__getitem__)
     return Differences(shares, most, tuple(beyond))
 
 
@@ -260,14 +262,14 @@ def _spans(facts: SiteFacts, papers: _Papers, since: dt.date, until: dt.date) ->
     if since >= until:
         return []
     calendar = facts.calendars["civil"]
-    of_papers = {p.days for p in (*papers.declared, *papers.invoices)}
+    of_papers = {d.days for d in papers.declared} | {i.days for i in papers.invoices}
     touched = {(m.first, m.after) for m in calendar.months(since, until)} | of_papers
-    over = [d for d in touched if d[1] <= until]
+    over = [d for d in touched if d[0] < d[1] <= until]
     low = min((d[0] for d in over if since < d[1]), default=None)
     if low is None:
         return []
     months = {(m.first, m.after) for m in calendar.months(low, until)}
-    return sorted(d for d in months | of_papers if low <= d[0] and d[1] <= until)
+    return sorted(d for d in months | of_papers if low <= d[0] < d[1] <= until)
 
 
 def _reconciled(
@@ -283,8 +285,7 @@ def _reconciled(
     for invoice in papers.invoices:
         if invoice.days == days:
             invoiced[invoice.medium].append(invoice)
-    for medium, bought in _purchases(papers, days).items():
-        invoiced[medium] = bought
+    invoiced |= _purchases(papers, days)
     media = {p.medium for p in facts.points} if kind == "month" else set()
     for medium in sorted(media | declared.keys() | invoiced.keys()):
         points = [p for p in facts.points if p.medium == medium]
@@ -442,13 +443,21 @@ def _papers(connection: psycopg.Connection[Any], facts: SiteFacts) -> _Papers:
     ]  # fmt: skip
     purchases = []
     stocked: dict[str, list[Days]] = defaultdict(list)
-    for medium, kind, quantity, unit, document, author, synthetic, since, until in (
-        connection.execute(
-            "SELECT medium, kind, quantity, unit, document, author, synthetic, from_ts, to_ts"
-            " FROM energy_ledger WHERE site_id = %s AND superseded_commit_no IS NULL"
-            " AND kind IN ('purchase', 'opening', 'closing') ORDER BY from_ts, document",
-            site,
-        )
+    for (
+        medium,
+        kind,
+        quantity,
+        unit,
+        document,
+        author,
+        synthetic,
+        since,
+        until,
+    ) in connection.execute(
+        "SELECT medium, kind, quantity, unit, document, author, synthetic, from_ts, to_ts"
+        " FROM energy_ledger WHERE site_id = %s AND superseded_commit_no IS NULL"
+        " AND kind IN ('purchase', 'opening', 'closing') ORDER BY from_ts, document",
+        site,
     ):
         if kind in _STOCK:
             stocked[medium].append(days(since, until))

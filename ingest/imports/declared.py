@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -49,8 +50,7 @@ def import_declared(
     mapping = read_mapping(mapping_file, DeclaredMapping)
 
     def entry(line: EntryLine, span: Span, site: ImportSite) -> Entry:
-        del site  # a medium belongs to no point
-        return _entry(line, span, mapping)
+        return _entry(line, span, mapping, site)
 
     return import_entries(
         connection, DECLARED, file, mapping_file, mapping, DECLARED_FIELDS, entry, author,
@@ -58,7 +58,7 @@ def import_declared(
     )  # fmt: skip
 
 
-def _entry(line: EntryLine, span: Span, mapping: DeclaredMapping) -> Entry:
+def _entry(line: EntryLine, span: Span, mapping: DeclaredMapping, site: ImportSite) -> Entry:
     medium = line.one_of("medium", tuple(sorted(MEDIA)))
     word = line.text("unit")
     said = mapping.units.get(word)
@@ -74,6 +74,6 @@ def _entry(line: EntryLine, span: Span, mapping: DeclaredMapping) -> Entry:
     document = line.text("document")
     if not document:
         line.refuse("document", "no document: name the declaration")
-    return Entry(
-        line.number, (medium, *span), (quantity, unit, line.optional("tce"), document)
-    )
+    if span[0] < span[1] and any(at.astimezone(site.zone).time() != dt.time() for at in span):
+        line.refuse("from", "a total is declared for whole days of the site")
+    return Entry(line.number, (medium, *span), (quantity, unit, line.optional("tce"), document))

@@ -152,8 +152,8 @@ INSERT INTO pending_difference (site_id, closing_id, kind, figure_key, closed, c
                                 data_version)
     SELECT site_id, closing_id, 'enpi_period', '{{{{}}}}', '{{{{}}}}', '{{{{}}}}', 'pending', 1
     FROM here JOIN period_closing USING (site_id);
-INSERT INTO declared_total (site_id, medium, quantity, unit, document, source, synthetic, batch, from_ts,
-                            to_ts, author, reason, commit_no)
+INSERT INTO declared_total (site_id, medium, quantity, unit, document, source, synthetic, batch,
+                            from_ts, to_ts, author, reason, commit_no)
     SELECT site_id, 'electricity', 7, 'kWh', 'd', 'test', true, 1, {DAY}, 'tester', 'test', 1
     FROM here;
 INSERT INTO reconciliation_period (site_id, medium, period_from, period_to, period_kind, unit,
