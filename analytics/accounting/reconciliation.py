@@ -125,9 +125,10 @@ def differences(totals: Totals, limit: Fraction = TOTALS_LIMIT) -> Differences:
             from_nothing.append(pair)
     beyond = [*from_nothing, *(p for p, share in shares.items() if abs(share) > limit)]
     apart = {p: abs(share) for p, share in shares.items() if share}
-    most = from_nothing[0] if from_nothing else None
-    if most is None and apart:
-        most = max(apart, key=apart.__getitem__)
+    most: Pair | None = from_nothing[0] if from_nothing else None
+    if not from_nothing and apart:
+        furthest: Pair = max(apart, key=apart.__getitem__)
+        most = furthest
     return Differences(shares, most, tuple(beyond))
 
 

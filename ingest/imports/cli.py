@@ -19,7 +19,7 @@ from ingest.imports.manual import import_manual
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
 from ingest.imports.readings import import_readings
-from ingest.imports.report import report_lines
+from ingest.imports.report import months_line, report_lines
 from ingest.imports.result import ImportResult
 from ingest.imports.retract import retract as retract_import
 from ingest.imports.run_list import list_imports
@@ -36,13 +36,31 @@ DryRun = Annotated[bool, cyclopts.Parameter(help="Check and compare everything, 
 
 
 @app.command
-def plant(file: Path, *, reason: str = "plant file applied") -> None:
-    """Apply a plant file; what changes is superseded, never edited."""
+def plant(
+    file: Path, *, reason: str = "plant file applied", reopen_reason: str | None = None
+) -> None:
+    """Apply a plant file; what changes is superseded, never edited.
+
+    Parameters
+    ----------
+    file
+        See the reference of plant files.
+    reason
+        Kept with every record that changes.
+    reopen_reason
+        Why it may change what closed periods were computed of; without, it is refused.
+    """
     described = load_plant(file)
     with connect(database_url(), "import plant", autocommit=True) as connection:
-        changes = import_plant(connection, described, _author(), reason)
+        changes = import_plant(
+            connection, described, _author(), reason, reopen_reason=reopen_reason
+        )
     done = ", ".join(f"{n} {kind}" for kind, n in changes.changes.items() if n)
     print(f"site {changes.site}: {done or 'nothing to change'}")
+    if changes.total:
+        print(months_line(changes.months))
+    for period in changes.closed:
+        print(f"  {period} is closed: what changes waits, see `enpilot close differences`")
 
 
 @app.command
