@@ -84,7 +84,7 @@ def _totals(connection: psycopg.Connection[Any], span: tuple[int, dt.date, dt.da
         return ["nothing is computed yet"]
     rows = [
         ("medium", "from", "to", "unit", "metered", "of it bought", "invoiced", "declared", "tce",
-         "invoiced − bought", "declared − metered", "declared − invoiced", "")
+         "invoiced − bought", "declared − metered", "declared − invoiced", "note")
     ]  # fmt: skip
     for (
         medium, since, last, unit, metered, bought, invoiced, declared, tce, of_invoice,

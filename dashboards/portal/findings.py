@@ -20,6 +20,10 @@ _ACCOUNTING: Final = {
         "tariff registers differ from the total",
     ),
     "balance_off": ("分表之和大于总表", "sub-meters count more than their main meter"),
+    "totals_differ": (
+        "计量、发票与上报数不符",
+        "metered, invoiced and declared energy differ",
+    ),
     "gap": ("缺数", "gap in the readings"),
 }
 _COST: Final = {

@@ -31,7 +31,8 @@ __all__ = [
 class EntryKind:
     """A table of entries: its number, what identifies an entry, and what it says.
 
-    ``name`` is what an import of it is called.
+    ``name`` is what an import of it is called; ``signed`` whether figures that are signed when a
+    period closes are made of it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class EntryKind:
     key: tuple[str, ...]
     value: tuple[str, ...]
     extra: tuple[str, ...] = ()
+    signed: bool = True
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -76,6 +78,7 @@ VARIABLES: Final = EntryKind(
     "value_id",
     ("relevant_variable_id", "from_ts", "to_ts"),
     ("value",),
+    signed=False,
 )
 VALUE_ADDED: Final = EntryKind(
     "value_added",
@@ -91,6 +94,7 @@ DECLARED: Final = EntryKind(
     "declared_total_id",
     ("medium", "from_ts", "to_ts"),
     ("quantity", "unit", "tce", "document"),
+    signed=False,
 )
 _PROVENANCE: Final = ("source", "synthetic")
 

@@ -162,7 +162,7 @@ def import_entries(
             _say(kind, planned, supersede, result, months)
             if judge is not None:
                 judge(connection, site, planned, supersede, findings)
-        _note_months(connection, site, months, result)
+        _note_months(connection, kind, site, months, result)
         return result
     stream_no = open_import(
         connection, named, site, kind.name, table, mapping, author, supersede=supersede, batches=1,
@@ -205,18 +205,20 @@ def import_entries(
                 " VALUES (%s, %s, %s, %s)",
                 (site.site_id, min(s[0] for s in changed), max(s[1] for s in changed), commit_no),
             )
-    _note_months(connection, site, months, result)
+    _note_months(connection, kind, site, months, result)
     return result
 
 
 def _note_months(
     connection: psycopg.Connection[Any],
+    kind: EntryKind,
     site: ImportSite,
     months: ChangedMonths,
     result: ImportResult,
 ) -> None:
     result.months = months.named()
-    result.closed = closed_among(connection, site.site_id, result.months)
+    if kind.signed:
+        result.closed = closed_among(connection, site.site_id, result.months)
 
 
 def _written(planned: Planned, supersede: bool) -> list[Entry]:
