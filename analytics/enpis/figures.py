@@ -124,6 +124,8 @@ def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
     """
     connection.execute("DELETE FROM energy_period WHERE site_id = %s", (site_id,))
     connection.execute("DELETE FROM enpi_period WHERE site_id = %s", (site_id,))
+    connection.execute("DELETE FROM declared_enpi_period WHERE site_id = %s", (site_id,))
+    connection.execute("DELETE FROM reconciliation_period WHERE site_id = %s", (site_id,))
 
 
 def _energy_row(

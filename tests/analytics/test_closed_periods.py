@@ -20,8 +20,8 @@ from analytics.closing.differences import pending_differences
 from analytics.errors import ClosingError
 from enpilot.database import connect
 from enpilot.plant import load_plant
-from ingest.corrections import Proposal, find_series, propose
-from ingest.errors import ClosedPeriodError
+from ingest.corrections import Proposal, approve, find_series, propose
+from ingest.errors import ClosedPeriodError, CorrectionError
 from ingest.imports.output import import_output
 from ingest.imports.plant import PlantChanges, import_plant
 from ingest.imports.report import report_lines
@@ -190,6 +190,25 @@ def test_a_correction_of_a_closed_month_needs_a_second_person(
     assert "closed_period" not in reasons(local(2026, 2, 1, 1))
 
 
+def test_a_correction_proposed_before_the_month_closed_needs_one_too(
+    works: str, connection: Connection, tmp_path: Path
+) -> None:
+    apply_plant(works, tmp_path, WORKS + SUB)
+    times = [local(2026, 1, 1) + i * HOUR for i in range(31 * 24 + 1)]
+    import_counts(works, tmp_path, times, [i * 400 for i in range(len(times))],
+                  period_s=3600, point="oven")  # fmt: skip
+    compute(works)
+    series = find_series(connection, "works", "oven", "active_energy", "total")
+    since = local(2026, 1, 10)
+    proposal = Proposal(series, "void", since, since + HOUR, {}, "photo", "wang", "stuck")
+    proposed = propose(connection, proposal)
+    assert proposed.second_person == []
+    closing.approve(connection, prepare(connection), "bob", "looked at")
+    with pytest.raises(CorrectionError, match="closed_period"):
+        approve(connection, proposed.correction_id, "wang", "I am sure")
+    assert not approve(connection, proposed.correction_id, "li", "seen")
+
+
 def test_a_closing_that_is_killed_leaves_the_month_prepared(
     works: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,7 +249,7 @@ def test_two_people_approving_at_once_make_one_closing(works: str, connection: C
     start = threading.Barrier(2)
     said: list[int | str] = []
 
-    def approve(author: str) -> None:
+    def sign(author: str) -> None:
         with connect(works, author, autocommit=True) as own:
             start.wait()
             try:
@@ -238,7 +257,7 @@ def test_two_people_approving_at_once_make_one_closing(works: str, connection: C
             except ClosingError as error:
                 said.append(str(error))
 
-    threads = [threading.Thread(target=approve, args=(name,)) for name in ("bob", "carl")]
+    threads = [threading.Thread(target=sign, args=(name,)) for name in ("bob", "carl")]
     for thread in threads:
         thread.start()
     for thread in threads:
