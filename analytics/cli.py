@@ -13,6 +13,7 @@ import cyclopts
 import psycopg
 import structlog
 
+from analytics.accounting.cli import balance, energy
 from analytics.baselines.report import baseline_lines
 from analytics.cost.cli import bill, demand, invoice
 from analytics.engine import Pass, mark_dirty, run_once
@@ -20,8 +21,10 @@ from analytics.enpis.cli import enpi, output
 from analytics.enpis.totals_cli import totals
 from analytics.past import reproduce
 from analytics.preview import preview
+from analytics.quality.cli import quality
 from analytics.savings.report import savings_lines
 from analytics.settings import AnalyzeSettings
+from analytics.waste.cli import decide_waste, waste
 from analytics.workers import Cluster, Cores, Workers
 from enpilot import __version__
 from enpilot.archive import ArchiveUnavailableError
@@ -37,9 +40,14 @@ app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.
 app.command(enpi)
 app.command(output)
 app.command(totals)
+app.command(balance)
+app.command(energy)
 app.command(bill)
 app.command(demand)
 app.command(invoice)
+app.command(quality)
+app.command(waste)
+app.command(decide_waste)
 _log = structlog.get_logger("analytics")
 # The first pass, or a long correction; a running plant touches a handful a round.
 _WORTH_SAYING: Final = 100

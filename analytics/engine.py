@@ -11,13 +11,15 @@ from typing import Any, Final
 import psycopg
 
 from analytics.accounting.balance import write_balance_figures
+from analytics.accounting.output_checks import check_output
 from analytics.accounting.reconciliation import reconciled_spans, write_reconciliation_figures
-from analytics.accounting.site_calendar import local_date
+from analytics.accounting.site_calendar import local_date, midnight
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.tariff_registers import check_tariff_registers
 from analytics.baselines.figures import forget_baseline_figures, write_baseline_figures
 from analytics.cost.figures import forget_cost_figures, write_cost_figures
+from analytics.enpis.accounting_figures import write_accounting_figures
 from analytics.enpis.declared_totals import write_declared_enpis
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
@@ -26,8 +28,10 @@ from analytics.enpis.year_end import write_year_ends
 from analytics.errors import NoSuchSiteError
 from analytics.intervals.recompute import recompute_points
 from analytics.intervals.spans import merge_spans
+from analytics.quality.figures import forget_quality_figures, write_quality_figures
 from analytics.savings.figures import forget_saving_figures, write_saving_figures
 from analytics.signed import apply_closings
+from analytics.waste.stored import forget_waste_figures, write_waste_figures
 from analytics.workers import Done, Here, PointGroup, SiteFigures, Task, Workers
 from enpilot import __version__
 from enpilot.database import data_version
@@ -272,6 +276,8 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             forget_baseline_figures(connection, site_id, version)
             forget_saving_figures(connection, site_id)
             forget_cost_figures(connection, site_id)
+            forget_waste_figures(connection, site_id, version)
+            forget_quality_figures(connection, site_id)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],
@@ -279,13 +285,18 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             span = _span(facts, since, until, through)
             rows += write_energy_figures(connection, facts, span, version)
             rows += write_enpi_figures(connection, facts, span, version)
+            rows += write_accounting_figures(connection, facts, span, version)
             rows += _write_balances(connection, facts, span, version)
             rows += _write_totals(connection, facts, span, version)
+            check_output(connection, facts, span.since, span.until, version)
             check_tariff_registers(connection, facts, span.since, span.complete_until, version)
             rows += write_lot_figures(connection, facts, since, until, version)
             rows += write_baseline_figures(connection, facts, span, version)
             rows += write_saving_figures(connection, facts, span, version)
             rows += write_cost_figures(connection, facts, span, version)
+            rows += write_waste_figures(connection, facts, span, version)
+            # Last, since it counts what the others found.
+            rows += write_quality_figures(connection, facts, span, version)
             apply_closings(connection, site_id, span.since, version)
         rows += write_declared_enpis(connection, facts, version)
         rows += write_enterprise_figures(connection, facts, version)
@@ -306,7 +317,8 @@ def _write_balances(
     until = min(span.until, span.complete_until)
     if span.since >= until:
         return 0
-    intervals = SiteIntervals(connection, facts, span.since.replace(day=1), until)
+    begin, end = midnight(span.since.replace(day=1), facts.zone), midnight(until, facts.zone)
+    intervals = SiteIntervals(connection, facts, begin, end)
     return write_balance_figures(connection, facts, intervals, span.since, until, version)
 
 
@@ -317,7 +329,8 @@ def _write_totals(
     spans = reconciled_spans(connection, facts, span.since, until)
     if not spans:
         return 0
-    intervals = SiteIntervals(connection, facts, spans[0][0], until)
+    low, high = midnight(spans[0][0], facts.zone), midnight(until, facts.zone)
+    intervals = SiteIntervals(connection, facts, low, high)
     return write_reconciliation_figures(connection, facts, intervals, span.since, until, version)
 
 

@@ -8,6 +8,7 @@
         ├── ClosingError              a period that cannot be signed or opened like this
         ├── ClusterError              a Dask cluster that cannot be asked
         ├── BaselineError             a model or a comparison that the data do not allow
+        ├── ConversionCycleError      in-house media that only feed each other
         ├── CounterError              readings or rules that cannot be accounted
         │   ├── LevelRangeError       a register value that the 1e-6 count grid cannot hold
         │   ├── ReadingOrderError     read instants that do not strictly increase
@@ -20,6 +21,7 @@
         ├── NoSuchBaselineError       a baseline or retrofit that no plant file declares
         ├── NoSuchCorrectionError     nothing to show the effect of
         ├── NoSuchSiteError           a code that names no site
+        ├── NoSuchWasteError          a number that names no waste
         ├── PastError                 a data version of which nothing can be computed
         ├── SavingError               savings that the figures at hand cannot prove
         └── TargetError               a target that cannot be judged by anybody
@@ -37,6 +39,7 @@ __all__ = [
     "BenchError",
     "ClosingError",
     "ClusterError",
+    "ConversionCycleError",
     "CostError",
     "CounterError",
     "FactorError",
@@ -47,6 +50,7 @@ __all__ = [
     "NoSuchBaselineError",
     "NoSuchCorrectionError",
     "NoSuchSiteError",
+    "NoSuchWasteError",
     "NoTariffError",
     "PastError",
     "ReadingOrderError",
@@ -70,6 +74,10 @@ class ClosingError(AnalyticsError):
 
 class ClusterError(AnalyticsError):
     """A Dask cluster that does not answer, or that works on something else."""
+
+
+class ConversionCycleError(AnalyticsError):
+    """Conversions that feed each other with all that they make."""
 
 
 class ModelFault(enum.StrEnum):
@@ -150,6 +158,10 @@ class NoSuchCorrectionError(AnalyticsError):
 
 class NoSuchSiteError(AnalyticsError):
     """A code that names no site."""
+
+
+class NoSuchWasteError(AnalyticsError):
+    """Waste that was never found."""
 
 
 class SavingError(AnalyticsError):

@@ -113,10 +113,11 @@ def _figures(
         )
     }
     judged = {
-        (what, unit, f"{kind} to {until}", first): (intensity, status)
-        for what, unit, kind, until, first, intensity, status in connection.execute(
+        (what, unit, f"{kind} {shift}".strip() + f" to {until}", first): (shown[0], shown[1])
+        for what, unit, kind, shift, until, first, *shown in connection.execute(
             "SELECT e.code, f.energy_unit || '/' || f.output_unit, f.period_kind,"
-            " f.period_to - 1, f.period_from, f.intensity, coalesce(f.withheld_code, f.status)"
+            " f.shift, f.period_to - 1, f.period_from, f.intensity,"
+            " coalesce(f.withheld_code, f.status)"
             " FROM enpi_period f JOIN enpi e USING (enpi_id) WHERE f.site_id = %s",
             (site_id,),
         )

@@ -20,7 +20,14 @@ __all__ = ["FIGURES", "apply_closings", "figures_of"]
 FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
     "enpi_period": ("enpi_id", "period_kind", "period_from", "period_to", "shift"),
     "energy_period": ("point_id", "quantity", "channel", "period_kind", "period_from"),
-}
+    "scheme_energy_period": (
+        "scheme_id", "period_kind", "period_from", "period_to", "carrier", "part",
+    ),
+    "carbon_period": ("scheme_id", "period_kind", "period_from", "period_to", "carrier"),
+    "product_energy_period": (
+        "scheme_id", "period_kind", "period_from", "period_to", "part", "code",
+    ),
+}  # fmt: skip
 # Not part of what was signed: by what and when it was computed, and that it is signed.
 _ABOUT: Final = ("data_version", "computed_at", "provisional", "closing_version")
 
@@ -191,6 +198,9 @@ def _causes(
         " (SELECT count(*) FROM ("
         "  SELECT commit_no FROM site_record WHERE site_id = %(s)s"
         "  UNION ALL SELECT r.commit_no FROM point_record r JOIN point USING (point_id)"
+        "   WHERE site_id = %(s)s"
+        "  UNION ALL SELECT commit_no FROM site_factor WHERE site_id = %(s)s"
+        "  UNION ALL SELECT r.commit_no FROM area_record r JOIN area USING (area_id)"
         "   WHERE site_id = %(s)s"
         "  UNION ALL SELECT i.commit_no FROM installation i JOIN point USING (point_id)"
         "   WHERE site_id = %(s)s"

@@ -23,6 +23,7 @@ __all__ = [
     "DayClass",
     "day_bands",
     "hours_mistakes",
+    "hours_of_day",
 ]
 
 # 尖峰 高峰 平段 低谷 深谷, the dearest first.
@@ -48,6 +49,17 @@ _Hours = Annotated[
 ]
 
 
+def hours_of_day(text: str) -> Iterator[tuple[int, int]]:
+    """Yield "22:00-08:00" as minutes of a local day [from, to)."""
+    begin, end = (_minute(part) for part in text.split("-"))
+    if begin < end:
+        yield begin, end
+    else:
+        yield begin, _DAY_MINUTES
+        if end:
+            yield 0, end
+
+
 class BandHours(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """Hours of one band; without ``months`` in each, without ``days`` on every kind of day."""
 
@@ -63,13 +75,7 @@ class BandHours(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen
     def minutes(self) -> Iterator[tuple[int, int]]:
         """Yield its hours as minutes of the local day [from, to)."""
         for text in self.hours:
-            begin, end = (_minute(part) for part in text.split("-"))
-            if begin < end:
-                yield begin, end
-            else:
-                yield begin, _DAY_MINUTES
-                if end:
-                    yield 0, end
+            yield from hours_of_day(text)
 
 
 class DayBand(msgspec.Struct, frozen=True):

@@ -230,10 +230,14 @@ def _numbers(
         if real.dtype != np.float64 and real.dtype != np.int64:
             return None
         real = real.reshape(size).astype(np.float64, copy=False)
+        if not np.isfinite(real).all():
+            return None
         return _same(_REAL, size), _same(_NO_WHOLE, size), real
     part = np.array([values[i] for i in columns.whole_at])
     rest = np.array([values[i] for i in columns.real_at])
     if part.dtype != np.int64 or (rest.dtype != np.float64 and rest.dtype != np.int64):
+        return None
+    if not np.isfinite(rest).all():
         return None
     shape = (len(values), n)
     kind = np.full(shape, KIND_INT, np.int8)

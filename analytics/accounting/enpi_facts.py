@@ -17,7 +17,7 @@ from analytics.accounting.site_calendar import SiteCalendar
 from analytics.accounting.standard_coal import load_factors
 from analytics.accounting.value_added import ValueAdded
 
-__all__ = ["BaseAdjustment", "Enpi", "EnpiKind", "Target", "load_enpis"]
+__all__ = ["BaseAdjustment", "Enpi", "EnpiKind", "Target", "load_enpis", "load_scheme"]
 
 EnpiKind: TypeAlias = Literal["intensity", "index", "mixed", "value_added"]
 _YUAN_UNIT: Final = "10k_yuan"
@@ -106,6 +106,8 @@ class Enpi:
         The one that decides, or None.
     adjustments
         Of the target's base.
+    allocated
+        Whether its energy is what the plant's areas give its product, by whole months (F11).
     """
 
     enpi_id: int
@@ -124,6 +126,7 @@ class Enpi:
     price_year: int = 0
     of_enterprise: bool = False
     adjustments: Sequence[BaseAdjustment] = field(default=())
+    allocated: bool = False
 
 
 def load_enpis(
@@ -163,7 +166,7 @@ def load_enpis(
         " AND r.superseded_commit_no IS NULL AND r.valid_to IS NULL ORDER BY e.enpi_id",
         (site_id,),
     ).fetchall():  # fmt: skip
-        scheme = _scheme(connection, scheme_id)
+        scheme = load_scheme(connection, scheme_id)
         own = _own_points(points, codes, signs) if subject == "points" else None
         weights = bases if kind == "index" else [1] * len(product_ids)
         products = [
@@ -186,6 +189,7 @@ def load_enpis(
                 _output_unit(kind, scheme, products), float(limit), target, line,
                 _value_added(connection, site_id) if kind == "value_added" else None,
                 price_year, of_enterprise, _adjustments(connection, enpi_id),
+                subject == "product",
             )
         )  # fmt: skip
     return enpis
@@ -286,19 +290,38 @@ def _value_added(connection: psycopg.Connection[Any], site_id: int) -> list[Valu
     ]
 
 
-def _scheme(connection: psycopg.Connection[Any], scheme_id: int) -> Scheme:
+def load_scheme(connection: psycopg.Connection[Any], scheme_id: int) -> Scheme:
+    """Load the latest record of a scheme, with its factors.
+
+    Parameters
+    ----------
+    connection
+        To the platform's database.
+    scheme_id
+        The scheme.
+
+    Returns
+    -------
+    Scheme
+        What it counts.
+    """
     row = connection.execute(
-        "SELECT media, energy_unit, factor_standard, factor_edition, electricity_basis,"
-        " own_renewables_counted, feedstock_deducted FROM scheme_record WHERE scheme_id = %s"
+        "SELECT s.site_id, s.code, media, energy_unit, factor_standard, factor_edition,"
+        " electricity_basis, own_renewables_counted, feedstock_deducted, excluded_uses"
+        " FROM scheme s JOIN scheme_record USING (scheme_id) WHERE scheme_id = %s"
         " AND superseded_commit_no IS NULL ORDER BY valid_from DESC LIMIT 1",
         (scheme_id,),
     ).fetchone()
     assert row is not None  # importing a plant writes scheme and record together
-    media, unit, standard, edition, basis, renewables, feedstock = row
+    site_id, code, media, unit, standard, edition, basis, renewables, feedstock, excluded = row
     factors = (
-        load_factors(connection, standard, edition, basis or "physical") if unit == "kgce" else None
+        load_factors(connection, standard, edition, basis or "physical", site_id)
+        if unit == "kgce"
+        else None
     )
-    return Scheme(frozenset(media), unit, factors, renewables, feedstock)
+    return Scheme(
+        frozenset(media), unit, factors, renewables, feedstock, frozenset(excluded), scheme_id, code
+    )
 
 
 def _target(connection: psycopg.Connection[Any], enpi_id: int, scheme_id: int) -> Target | None:

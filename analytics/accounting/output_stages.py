@@ -83,7 +83,7 @@ def output_stages(
     if row is None:
         return []
     low, high = (facts.calendars["civil"].begins(day) for day in (since, until))
-    intervals = SiteIntervals(connection, facts, since, until)
+    intervals = SiteIntervals(connection, facts, low, high)
     found = []
     for stage in STAGES:
         known = load_product_output(connection, facts.site_id, row[0], stage)

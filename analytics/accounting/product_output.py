@@ -22,6 +22,7 @@ __all__ = [
     "OutputTotal",
     "ProductOutput",
     "ProductionCounter",
+    "ProductionShape",
     "load_output",
     "output_total",
     "product_total",
@@ -93,6 +94,29 @@ class ProductOutput:
     weight: Fraction | None
     entries: Sequence[OutputEntry]
     counters: Sequence[ProductionCounter] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionShape:
+    """Energy of the ledger lies inside its span as a product's entries of output do (F5)."""
+
+    entries: tuple[OutputEntry, ...]
+
+    def weight(self, since: dt.datetime, until: dt.datetime) -> Fraction | None:
+        """Return the good output in [since, until) [unit of the product].
+
+        Parameters
+        ----------
+        since, until
+            Any instants.
+
+        Returns
+        -------
+        Fraction or None
+            None if it is not entered for all of the time.
+        """
+        found = output_total(self.entries, since, until)
+        return found.exact if found.coverage >= 1.0 else None
 
 
 @dataclass(frozen=True, slots=True)

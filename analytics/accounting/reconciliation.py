@@ -291,7 +291,7 @@ def _reconciled(
     for medium in sorted(media | declared.keys() | invoiced.keys()):
         points = [p for p in facts.points if p.medium == medium]
         meters = sum_parts(points, intervals, low, high) if points else None
-        own = [p for p in points if not p.generation and p.sign > 0]
+        own = [p for p in points if not p.generation and not p.direction_out]
         bought_sum = meters if own == points else sum_parts(own, intervals, low, high)
         papers_of = invoiced[medium]
         missing = _missing(papers, papers_of, days) if medium == _ELECTRICITY else []

@@ -6,20 +6,22 @@ import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import psycopg
 
+from analytics.accounting.area_facts import PlantAreas, load_areas
 from analytics.accounting.enpi_facts import Enpi, load_enpis
+from analytics.accounting.product_output import ProductionShape, load_output
 from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint
 from analytics.accounting.site_calendar import Shift, SiteCalendar
 from analytics.accounting.virtual_points import VirtualPoint, expand, load_virtual_points
 from enpilot.quantities import INTEGRALS, QUANTITIES, energy_quantity, tariff_base
 
-__all__ = ["Counter", "SiteFacts", "load_site_facts"]
+__all__ = ["Counter", "SiteFacts", "class_share", "load_site_facts"]
 
 
 _CUMULATIVE: Final = [q.code for q in QUANTITIES.values() if q.cumulative]
@@ -47,7 +49,8 @@ class Counter:
 class SiteFacts:
     """Everything but intervals that a site's figures depend on.
 
-    ``points`` are those of the plant's boundary, and its own generation; ``metered`` is what counts
+    ``points`` are those of the plant's boundary, and its own generation; ``other_uses`` are inside,
+    for what is no production; ``areas`` are who uses energy; ``metered`` is what counts
     of every accepted point and of every virtual one, by code.
     """
 
@@ -60,6 +63,13 @@ class SiteFacts:
     virtual: Sequence[VirtualPoint]
     ledger: Sequence[LedgerEntry]
     enpis: Sequence[Enpi]
+    other_uses: Sequence[MeteredPoint] = ()
+    areas: PlantAreas = field(default_factory=PlantAreas)
+
+    @property
+    def counted(self) -> list[MeteredPoint]:
+        """What schemes count, or take off."""
+        return [*self.points, *self.other_uses]
 
 
 def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFacts:
@@ -112,6 +122,8 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
         virtual,
         _ledger(connection, site_id),
         load_enpis(connection, site_id, calendars, points),
+        [p for found in real.values() for p in found if not p.boundary and p.use != "production"],
+        load_areas(connection, site_id),
     )
 
 
@@ -145,10 +157,11 @@ def _points(
         direction,
         since,
         until,
+        use,
         accuracy,
     ) in connection.execute(
         "SELECT p.point_id, p.code, p.medium, r.role, r.direction, r.valid_from, r.valid_to,"
-        " (SELECT d.accuracy_class FROM installation i JOIN device d USING (device_id)"
+        " r.use, (SELECT d.accuracy_class FROM installation i JOIN device d USING (device_id)"
         "  WHERE i.point_id = p.point_id AND i.superseded_commit_no IS NULL"
         "  ORDER BY i.valid_from DESC LIMIT 1)"
         " FROM point p JOIN point_record r USING (point_id) WHERE p.site_id = %s"
@@ -170,9 +183,11 @@ def _points(
                     role == "generation",
                     since,
                     until,
-                    _class_share(accuracy),
+                    class_share(accuracy),
                     boundary=role in ("boundary", "generation"),
                     code=code,
+                    use=use,
+                    direction_out=direction == "export",
                 )
             )
     return points
@@ -184,17 +199,47 @@ def _registers(known: Mapping[str, int], channel: str) -> list[int]:
     return [series_id for name, series_id in sorted(known.items()) if tariff_base(name) == channel]
 
 
-def _class_share(accuracy_class: str | None) -> float | None:
-    """Return "0.5S" as 0.005: the class is the limit of error in percent (GB/T 17215)."""
+def class_share(accuracy_class: str | None) -> float | None:
+    """Return the limit of error that an accuracy class stands for.
+
+    Parameters
+    ----------
+    accuracy_class
+        As it is written on the meter: "0.5S"; None if nobody said it.
+
+    Returns
+    -------
+    float or None
+        As a share, 0 .. 1: 0.005; None if it is no number.
+
+    Notes
+    -----
+    The class is the limit of error in percent (GB/T 17215).
+    """
     found = re.match(r"\d+(\.\d+)?", accuracy_class or "")
     return None if found is None else float(found.group()) / 100
 
 
 def _ledger(connection: psycopg.Connection[Any], site_id: int) -> list[LedgerEntry]:
+    shapes = [
+        (medium, ProductionShape(tuple(load_output(connection, product_id, stage))), since, until)
+        for medium, product_id, stage, since, until in connection.execute(
+            "SELECT medium, product_id, stage, valid_from, valid_to FROM ledger_shape"
+            " WHERE site_id = %s AND superseded_commit_no IS NULL ORDER BY medium, valid_from",
+            (site_id,),
+        ).fetchall()
+    ]
+
+    def shape_of(medium: str, at: dt.datetime) -> ProductionShape | None:
+        for name, shape, since, until in shapes:
+            if name == medium and since <= at and (until is None or at < until):
+                return shape
+        return None
+
     return [
         LedgerEntry(
             medium, kind, Fraction(quantity), unit, since, until, synthetic,
-            None if calorific is None else Fraction(calorific),
+            None if calorific is None else Fraction(calorific), shape_of(medium, since),
         )
         for medium, kind, quantity, unit, since, until, synthetic, calorific in connection.execute(
             "SELECT medium, kind, quantity, unit, from_ts, to_ts, synthetic,"

@@ -42,10 +42,55 @@ class FactorSet:
     electricity_basis: str
     factors: Sequence[Factor]
 
-    def factor(self, medium: str, unit: str, at: dt.datetime) -> Factor:
+    def changes(
+        self, medium: str, since: dt.datetime, until: dt.datetime, basis: str | None = None
+    ) -> list[dt.datetime]:
+        """Return the instants inside [since, until) at which a factor of a medium begins or ends.
+
+        Parameters
+        ----------
+        medium
+            What is measured.
+        since, until
+            The window.
+        basis
+            See `factor`.
+
+        Returns
+        -------
+        list of datetime
+            In order.
+        """
+        if basis is None and medium == "electricity":
+            basis = self.electricity_basis
+        ends = {
+            at
+            for f in self.factors
+            if f.medium == medium and f.basis == (basis or f.basis)
+            for at in (f.valid_from, f.valid_to)
+        }
+        return sorted(at for at in ends if at is not None and since < at < until)
+
+    def factor(self, medium: str, unit: str, at: dt.datetime, basis: str | None = None) -> Factor:
         """Return the factor for an amount in some unit of a medium at an instant.
 
-        One per that very unit is preferred to one per another unit of the same quantity.
+        The plant's own is preferred to a published one, and one per that very unit to one per
+        another unit of the same quantity.
+
+        Parameters
+        ----------
+        medium, unit
+            What was measured.
+        at
+            When.
+        basis
+            "physical" or "primary"; left out, electricity counts by the set's basis, and other
+            media by what they hold, or else by what making them takes (working media).
+
+        Returns
+        -------
+        Factor
+            [kgce per its ``per_unit``].
 
         Raises
         ------
@@ -54,15 +99,16 @@ class FactorSet:
         FactorUnitError
             If there is one per a unit of another quantity only.
         """
-        basis = self.electricity_basis if medium == "electricity" else "physical"
-        valid = [
+        if basis is None:
+            basis = self.electricity_basis if medium == "electricity" else "physical"
+        held = [
             f
             for f in self.factors
-            if f.medium == medium
-            and f.basis == basis
-            and f.valid_from <= at
-            and (f.valid_to is None or at < f.valid_to)
+            if f.medium == medium and f.valid_from <= at and (f.valid_to is None or at < f.valid_to)
         ]
+        valid = [f for f in held if f.basis == basis]
+        if not valid and medium != "electricity":
+            valid = [f for f in held if f.basis == "primary"]
         units = QUANTITIES[energy_quantity(medium)].units
         for f in valid:
             if f.per_unit == unit:
@@ -82,9 +128,13 @@ class FactorSet:
 
 
 def load_factors(
-    connection: psycopg.Connection[Any], standard: str, edition: str, electricity_basis: str
+    connection: psycopg.Connection[Any],
+    standard: str,
+    edition: str,
+    electricity_basis: str,
+    site_id: int | None = None,
 ) -> FactorSet:
-    """Load the current factors of a standard and edition.
+    """Load the current factors of a standard and edition, after a site's own.
 
     Parameters
     ----------
@@ -94,11 +144,13 @@ def load_factors(
         "GB/T 2589", "2020".
     electricity_basis
         "physical" (当量值) or "primary" (等价值).
+    site_id
+        Whose own factors come first; none without it.
 
     Returns
     -------
     FactorSet
-        Of all media that the standard names.
+        In order of preference.
     """
     return FactorSet(
         standard,
@@ -106,12 +158,18 @@ def load_factors(
         electricity_basis,
         [
             Factor(medium, basis, Fraction(value), per_unit, verified, valid_from, valid_to)
-            for medium, basis, value, per_unit, verified, valid_from, valid_to in (
+            for medium, basis, value, per_unit, verified, valid_from, valid_to, _ in (
                 connection.execute(
-                    "SELECT medium, basis, value, per_unit, verified, valid_from, valid_to"
-                    " FROM factor WHERE kind = 'standard_coal' AND standard = %s AND edition = %s"
-                    " AND superseded_commit_no IS NULL ORDER BY medium, basis, valid_from",
-                    (standard, edition),
+                    # What a plant declares names its source; nobody else has checked it.
+                    "SELECT medium, basis, value, per_unit, false, valid_from, valid_to, 0"
+                    " FROM site_factor WHERE kind = 'standard_coal' AND site_id = %(site)s"
+                    " AND superseded_commit_no IS NULL"
+                    " UNION ALL"
+                    " SELECT medium, basis, value, per_unit, verified, valid_from, valid_to, 1"
+                    " FROM factor WHERE kind = 'standard_coal' AND standard = %(standard)s"
+                    " AND edition = %(edition)s AND superseded_commit_no IS NULL"
+                    " ORDER BY 8, 1, 2, 6",
+                    {"site": site_id, "standard": standard, "edition": edition},
                 )
             )
         ],

@@ -22,6 +22,7 @@ class WithheldCode(enum.StrEnum):
     VALUE_ADDED_NOT_POSITIVE = "value_added_not_positive"
     OWNERSHIP_CHANGED = "ownership_changed"
     SCHEME_DIFFERS = "scheme_differs"
+    CONVERSION_CYCLE = "conversion_cycle"
     REGISTER_MISSING = "register_missing"
     REACTIVE_MISSING = "reactive_missing"
     DEMAND_MISSING = "demand_missing"

@@ -135,7 +135,8 @@ def account_intervals(
 
     def of(series_id: int, quantity: str) -> SeriesIntervals | None:
         if series_id not in known:
-            known[series_id] = load_intervals(connection, series_id, quantity, since, until)
+            loaded = load_intervals(connection, {series_id: quantity}, since, until)
+            known[series_id] = loaded.get(series_id)
         return known[series_id]
 
     return of

@@ -13,10 +13,9 @@ import psycopg
 from analytics.accounting.scheme_energy import Scheme, total
 from analytics.accounting.site_calendar import Period, days_of, midnight, months_of
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
+from analytics.accounting.site_intervals import SiteIntervals
 from analytics.accounting.withheld import WithheldCode
 from analytics.cost.cost_facts import CostFacts, Price
-from analytics.intervals.sums import SeriesIntervals, load_intervals
-from enpilot.quantities import energy_quantity
 
 __all__ = ["MediumCost", "media_rows", "stepped_cost"]
 
@@ -99,7 +98,7 @@ def media_rows(
         return []
     facts = load_site_facts(connection, costs.site_id)
     months = list(months_of(since, until))
-    cache = _Cache(
+    cache = SiteIntervals(
         connection, facts, midnight(months[0].first, costs.zone),
         midnight(months[-1].after, costs.zone),
     )  # fmt: skip
@@ -116,36 +115,13 @@ def media_rows(
     return found
 
 
-class _Cache:
-    """Intervals of a site's series over a span, each loaded once."""
-
-    def __init__(
-        self,
-        connection: psycopg.Connection[Any],
-        facts: SiteFacts,
-        since: dt.datetime,
-        until: dt.datetime,
-    ) -> None:
-        self._connection = connection
-        self._quantities = {p.series_id: energy_quantity(p.medium) for p in facts.points}
-        self._span = (since, until)
-        self._known: dict[int, SeriesIntervals | None] = {}
-
-    def __call__(self, series_id: int) -> SeriesIntervals | None:
-        if series_id not in self._known:
-            self._known[series_id] = load_intervals(
-                self._connection, series_id, self._quantities[series_id], *self._span
-            )
-        return self._known[series_id]
-
-
 def _row(
     facts: SiteFacts,
     costs: CostFacts,
     prices: Sequence[Price],
     period: Period,
     through: dt.datetime,
-    cache: _Cache,
+    cache: SiteIntervals,
 ) -> MediumCost | None:
     parts = list(_priced(prices, period))
     if not parts or midnight(period.first, costs.zone) + _GRID > through:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
 from analytics.cost.demand import (
     MINUTE_US,
@@ -20,30 +18,24 @@ from analytics.cost.demand import (
     minutes_of_power,
     reading_edges,
 )
-from analytics.counters.account import CounterKind, CounterRules, account
 from analytics.counters.decisions import REFRESH_US
-from analytics.counters.levels import MICRO, collapse_readings, to_level_micro
+from analytics.counters.levels import MICRO
 from analytics.counters.recode import Recoding
-from analytics.errors import LevelRangeError
+from analytics.intervals.account_runs import Part, account_parts
+from analytics.intervals.counter_facts import (
+    LEAST_GAP_S,
+    PointSeries,
+    load_epochs,
+    load_replacements,
+)
 from analytics.intervals.readings import SeriesReadings, load_readings, microseconds
+from analytics.intervals.sums import load_scales
 from enpilot.archive import reading_after, reading_before
 from enpilot.quantities import unit_ratio
 
 __all__ = ["load_minutes", "load_power_minutes", "load_register_peak", "register_peak"]
 
 _GAP_PERIODS: Final = 2.5
-_LEAST_GAP_S: Final = 300
-_RATED_MARGIN: Final = 1.2
-_LARGEST_COUNT: Final = 4e12  # what the 1e-6 count grid can hold
-
-
-@dataclass(frozen=True, slots=True)
-class _Epoch:
-    rules: CounterRules
-    recoding: Recoding
-    kwh_per_count: Fraction
-    from_us: int
-    to_us: int | None
 
 
 def load_minutes(
@@ -83,8 +75,12 @@ def load_minutes(
     for series_id in series_ids:
         readings = _readings(connection, series_id, since, until)
         own_kwh, own_measured = np.zeros(n), np.zeros(n)
-        for epoch in _epochs(connection, series_id):
-            _add(epoch, readings, low, high, own_kwh, own_measured)
+        for part, kwh_per_count in _parts(connection, series_id, readings, (low, high)):
+            for done in account_parts([part]):
+                if done is not None:
+                    place = (done.start_us - low) // MINUTE_US
+                    own_kwh[place] += done.advance_micro * (float(kwh_per_count) / MICRO)
+                    own_measured[place] += done.measured_s
         kwh += own_kwh
         measured = np.minimum(measured, own_measured)
         earlier, later = reading_edges(readings.time_us, edges)
@@ -126,7 +122,7 @@ def load_power_minutes(
         time_us = readings.time_us
         kw = np.zeros(len(time_us))
         known = np.zeros(len(time_us), dtype=np.bool_)
-        gap_s = float(_LEAST_GAP_S)
+        gap_s = float(LEAST_GAP_S)
         for read_type, raw_type, decoding, scale, offset, unit, period, *span in connection.execute(
             'SELECT coalesce(read_type, raw_type), raw_type, decoding, scale, "offset", unit,'
             " period_s, valid_from, valid_to FROM series_epoch WHERE series_id = %s"
@@ -157,74 +153,25 @@ def _readings(
     return load_readings(connection, series_id, before - context, after)
 
 
-def _epochs(connection: psycopg.Connection[Any], series_id: int) -> list[_Epoch]:
-    found = []
-    for (
-        kind,
-        read_type,
-        raw_type,
-        decoding,
-        modulus,
-        rated,
-        scale,
-        unit,
-        period,
-        *span,
-    ) in connection.execute(
-        "SELECT counter_kind, coalesce(read_type, raw_type), raw_type, decoding, modulus,"
-        " rated_max_per_h, scale, unit, period_s, valid_from, valid_to FROM series_epoch"
-        " WHERE series_id = %s AND superseded_commit_no IS NULL AND counter_kind IS NOT NULL"
-        " ORDER BY valid_from",
-        (series_id,),
-    ):
-        rules = CounterRules(
-            gap_s=max(_LEAST_GAP_S, int((period or 0) * _GAP_PERIODS)),
-            kind=CounterKind(kind),
-            modulus_micro=int((modulus or 0) * MICRO),
-            rated_micro_per_s=(
-                int(float(rated) / float(abs(scale)) / 3600 * MICRO * _RATED_MARGIN) if rated else 0
-            ),
-            interval_s=60,
-        )
-        found.append(
-            _Epoch(
-                rules,
-                Recoding(read_type, raw_type, decoding),
-                Fraction(scale) * unit_ratio("active_energy", unit),
-                microseconds(span[0]),
-                None if span[1] is None else microseconds(span[1]),
-            )
-        )
-    return found
-
-
-def _add(
-    epoch: _Epoch,
+def _parts(
+    connection: psycopg.Connection[Any],
+    series_id: int,
     readings: SeriesReadings,
-    low: int,
-    high: int,
-    kwh: NDArray[np.float64],
-    measured: NDArray[np.float64],
-) -> None:
-    """Add what an epoch counted to its minutes; where a register begins anew, each side alone."""
-    window = (max(low, epoch.from_us), high if epoch.to_us is None else min(high, epoch.to_us))
-    if window[0] >= window[1]:
-        return
-    edges = np.flatnonzero(readings.begins[1:]) + 1
-    for a, b in itertools.pairwise([0, *edges.tolist(), len(readings)]):
-        if b - a < 2:  # one reading alone measures nothing
-            continue
-        run = readings.take(slice(a, b))
-        raw = epoch.recoding.apply(run.whole if epoch.recoding.reads_whole else run.real)
-        try:
-            levels = to_level_micro(raw)
-        except LevelRangeError:
-            levels = to_level_micro(np.where(np.abs(raw) < _LARGEST_COUNT, raw, 0))
-        time_us, level_micro, _ = collapse_readings(run.time_us, levels)
-        done = account(time_us, level_micro, epoch.rules, window=window)
-        place = (done.start_us - low) // MINUTE_US
-        np.add.at(kwh, place, done.advance_micro * (float(epoch.kwh_per_count) / MICRO))
-        np.add.at(measured, place, done.measured_s)
+    window: tuple[int, int],
+) -> Iterator[tuple[Part, Fraction]]:
+    """Yield the parts of a window in which a counter means one thing, on a grid of a minute."""
+    row = connection.execute(
+        "SELECT site_id, point_id, quantity FROM series WHERE series_id = %s", (series_id,)
+    ).fetchone()
+    assert row is not None  # it is a counter of the account
+    series = PointSeries(series_id, *row)
+    replaced = load_replacements(connection, [series]).get(series_id, ())
+    scales = load_scales(connection, series_id, series.quantity)
+    for epoch in load_epochs(connection, [series_id]).get(series_id, ()):
+        held = epoch.within(window)
+        if held is not None:
+            by_minute = replace(epoch, rules=replace(epoch.rules, interval_s=60))
+            yield Part(readings, by_minute, held, replaced), scales[epoch.epoch_id].scale
 
 
 def load_register_peak(

@@ -111,7 +111,10 @@ def write_declared_enpis(
     official = [
         e
         for e in facts.enpis
-        if e.target is not None and e.target.target_class == "official" and e.points is None
+        if e.target is not None
+        and e.target.target_class == "official"
+        and e.points is None
+        and not e.allocated
     ]
     if not official:
         return 0

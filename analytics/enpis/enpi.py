@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from analytics.accounting.enpi_facts import Enpi, Target
+from analytics.accounting.product_energy import ProductAccounts, product_total_energy
 from analytics.accounting.product_output import OutputTotal, product_total
 from analytics.accounting.scheme_energy import EnergyTotal, total
 from analytics.accounting.site_calendar import JUDGED_KINDS, Period, month_after
@@ -84,10 +85,13 @@ class EnpiYears:
     intervals: Callable[[int], SummedSeries | None]
     closed: Mapping[tuple[int, dt.date], ClosedMonth] = field(default_factory=dict)
     _known: dict[Period, _Totals] = field(default_factory=dict)
+    _accounts: ProductAccounts | None = None
 
     @property
     def metered(self) -> bool:
         """Whether a meter stands behind it, so that single days have a figure."""
+        if self.enpi.allocated:
+            return False  # a rule holds for whole months
         if self.enpi.points is not None:
             return bool(self.enpi.points)
         return any(p.medium in self.enpi.scheme.media for p in self.facts.points)
@@ -145,7 +149,7 @@ class EnpiYears:
 
     def _compute(self, period: Period) -> _Totals:
         since, until = self.enpi.calendar.span(period)
-        energy = self._energy(since, until)
+        energy = self._allocated(period) if self.enpi.allocated else self._energy(since, until)
         products = tuple(product_total(p, self.intervals, since, until) for p in self.enpi.products)
         output = self._output(period, products)
         withheld = self._withheld(energy, output, products)
@@ -187,12 +191,25 @@ class EnpiYears:
         own = self.enpi.points
         return total(
             self.enpi.scheme,
-            self.facts.points if own is None else own,
+            self.facts.counted if own is None else own,
             self.facts.ledger if own is None else (),
             self.intervals,
             since,
             until,
         )
+
+    def _allocated(self, period: Period) -> EnergyTotal:
+        if self._accounts is None:
+            facts = self.facts
+            self._accounts = ProductAccounts(
+                facts.areas, facts.metered, facts.counted, facts.ledger, self.intervals
+            )
+        product = self.facts.areas.products.get(self.enpi.products[0].product_id, "")
+        calendar = self.enpi.calendar
+        months = [
+            calendar.span(m.cut(period.after)) for m in calendar.months(period.first, period.after)
+        ]
+        return product_total_energy(self._accounts, self.enpi.scheme, product, months)
 
     def _output(self, period: Period, products: tuple[OutputTotal, ...]) -> OutputTotal:
         enpi = self.enpi
@@ -247,6 +264,7 @@ class EnpiYears:
         media = {p.medium for p in (self.enpi.points or self.facts.points)}
         if (
             period.kind not in JUDGED_KINDS
+            or self.enpi.allocated
             or whole.energy is None
             or whole.energy <= 0
             or (self.enpi.points is None and not self.enpi.scheme.media <= media)

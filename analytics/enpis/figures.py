@@ -27,12 +27,14 @@ from analytics.accounting.withheld import WithheldCode
 from analytics.enpis.closed_months import closed_months
 from analytics.enpis.enpi import EnpiFigure, EnpiYears
 from analytics.enpis.targets import Status
-from analytics.intervals.sums import SeriesIntervals
+from analytics.intervals.sums import SeriesIntervals, load_intervals
 from enpilot.quantities import QUANTITIES
 
 __all__ = ["Span", "forget_figures", "write_energy_figures", "write_enpi_figures"]
 
 _GRID: Final = dt.timedelta(minutes=15)
+# Interval rows that are held in memory at once.
+_ROWS_TOGETHER: Final = 2_000_000
 _MARGIN: Final = dt.timedelta(days=1)  # a production day and its shifts reach into the next one
 
 
@@ -84,16 +86,20 @@ def write_energy_figures(
     civil = SiteCalendar(facts.zone)
     months = list(civil.months(span.since, until))
     periods = [*civil.days(span.since, until), *months]
-    intervals = SiteIntervals(connection, facts, months[0].first, months[-1].after)
+    whole = (midnight(months[0].first, facts.zone), midnight(months[-1].after, facts.zone))
+    together = max(1, _ROWS_TOGETHER // max(1, (whole[1] - whole[0]) // _GRID))
     rows: list[tuple[object, ...]] = []
-    for counter in facts.counters:
-        series = intervals(counter.series_id)
-        if series is None:
-            continue
-        for period in periods:
-            row = _energy_row(facts, counter, series, period, span.data_through)
-            if row is not None:
-                rows.append((*row, version))
+    for at in range(0, len(facts.counters), together):
+        counters = facts.counters[at : at + together]
+        loaded = load_intervals(connection, {c.series_id: c.quantity for c in counters}, *whole)
+        for counter in counters:
+            series = loaded.get(counter.series_id)
+            if series is None:
+                continue
+            for period in periods:
+                row = _energy_row(facts, counter, series, period, span.data_through)
+                if row is not None:
+                    rows.append((*row, version))
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO energy_period (site_id, point_id, quantity, channel, period_kind,"
@@ -122,10 +128,12 @@ def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
     site_id
         The site.
     """
-    connection.execute("DELETE FROM energy_period WHERE site_id = %s", (site_id,))
-    connection.execute("DELETE FROM enpi_period WHERE site_id = %s", (site_id,))
-    connection.execute("DELETE FROM declared_enpi_period WHERE site_id = %s", (site_id,))
-    connection.execute("DELETE FROM reconciliation_period WHERE site_id = %s", (site_id,))
+    for table in (
+        "energy_period", "enpi_period", "scheme_energy_period", "carbon_period",
+        "product_energy_period", "medium_factor_period",
+        "declared_enpi_period", "reconciliation_period",
+    ):  # fmt: skip
+        connection.execute(f"DELETE FROM {table} WHERE site_id = %s", (site_id,))
 
 
 def _energy_row(
@@ -194,7 +202,12 @@ def _write_enpi(
     years = EnpiYears(
         facts,
         enpi,
-        SiteIntervals(connection, facts, since, complete + _MARGIN),
+        SiteIntervals(
+            connection,
+            facts,
+            midnight(since, facts.zone),
+            midnight(complete + _MARGIN, facts.zone),
+        ),
         closed_months(connection, facts.site_id),
     )
     rows = []
@@ -261,6 +274,8 @@ def _touched(
     """Yield the periods that have a touched day, themselves, the year before or in their base."""
     years = EnpiYears(facts, enpi, _no_intervals)
     calendar = enpi.calendar
+    # The first hours of a civil day may belong to the production day before.
+    since = calendar.day_of(midnight(span.since, facts.zone))
     makers: list[Callable[[dt.date, dt.date], Iterator[Period]]] = [
         calendar.months, calendar.quarters, calendar.years_to_date, calendar.rolling_years,
     ]  # fmt: skip
@@ -277,7 +292,7 @@ def _touched(
             held = [known, years.base_period(known)]
             if period.kind in JUDGED_KINDS:
                 held.append(known.moved(-1))
-            if any(p is not None and p.overlaps(span.since, span.until) for p in held):
+            if any(p is not None and p.overlaps(since, span.until) for p in held):
                 yield period
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Protocol
@@ -30,6 +32,7 @@ _COLUMNS: Final = {
     "ts": "timestamptz", "epoch_id": "int4", "advance_micro": "int8", "estimated_micro": "int8",
     "measured_s": "float4", "readings": "int4", "simulated": "bool",
 }  # fmt: skip
+_KINDS: Final = (np.int64, np.int64, np.int64, np.int64, np.float64, np.int64, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,97 +202,127 @@ def load_scales(
     dict
         By epoch, in order of time [unit of the amount per count].
     """
-    per_hour = INTEGRALS[quantity][1] if quantity in INTEGRALS else Fraction(1)
-    return {
-        epoch_id: _EpochScale(
+    return _scales(connection, {series_id: quantity}).get(series_id, {})
+
+
+def _scales(
+    connection: psycopg.Connection[Any], series: Mapping[int, str]
+) -> dict[int, dict[int, _EpochScale]]:
+    found: dict[int, dict[int, _EpochScale]] = defaultdict(dict)
+    for series_id, epoch_id, scale, unit, period_s in connection.execute(
+        # Superseded ones too: rows outside of what was superseded still name them, and what is
+        # inside is dirty and computed before it is summed. The present one comes last.
+        "SELECT series_id, epoch_id, scale, unit, period_s FROM series_epoch"
+        " WHERE series_id = ANY(%s) ORDER BY series_id, superseded_commit_no IS NULL, valid_from",
+        (list(series),),
+    ):
+        quantity = series[series_id]
+        per_hour = INTEGRALS[quantity][1] if quantity in INTEGRALS else Fraction(1)
+        found[series_id][epoch_id] = _EpochScale(
             Fraction(scale) * unit_ratio(quantity, unit) * per_hour,
             period_s,
             quantity in INTEGRALS,
         )
-        for epoch_id, scale, unit, period_s in connection.execute(
-            # Superseded ones too: rows outside of what was superseded still name them, and what
-            # is inside is dirty and computed before it is summed. The present one comes last.
-            "SELECT epoch_id, scale, unit, period_s FROM series_epoch WHERE series_id = %s"
-            " ORDER BY superseded_commit_no IS NULL, valid_from",
-            (series_id,),
-        )
-    }
+    return found
 
 
 def load_intervals(
     connection: psycopg.Connection[Any],
-    series_id: int,
-    quantity: str,
+    series: Mapping[int, str],
     since: dt.datetime,
     until: dt.datetime,
-) -> SeriesIntervals | None:
-    """Load the interval rows of a series in [since, until); None if it has no reading at all.
+) -> dict[int, SeriesIntervals]:
+    """Load the interval rows of some series in [since, until).
 
     Parameters
     ----------
     connection
         As a role that may read ``interval_advance`` and ``reading``.
-    series_id, quantity
-        The series and what it measures.
+    series
+        What each reads, by its number.
     since, until
         On the 15-minute grid, the second excluded.
 
     Returns
     -------
-    SeriesIntervals or None
+    dict
+        By series; one without any reading at all is left out.
     """
+    extents = _extents(connection, list(series))
+    scales = _scales(connection, series)
+    rows = _rows(connection, list(extents), since, until)
+    gaps: dict[int, list[list[int]]] = defaultdict(list)
+    for series_id, first, last, advance, epoch_id in connection.execute(
+        "SELECT series_id, from_ts, to_ts, advance_micro, epoch_id FROM gap"
+        " WHERE series_id = ANY(%s) AND to_ts > %s AND from_ts < %s ORDER BY series_id, from_ts",
+        (list(extents), since, until),
+    ):
+        gaps[series_id].append([microseconds(first), microseconds(last), advance, epoch_id])
+    found = {}
+    for series_id, (first, last) in extents.items():
+        start, epoch, advance, estimated, measured, count, simulated = _own(rows.get(series_id))
+        found[series_id] = SeriesIntervals(
+            start, epoch, advance, estimated, measured, count, simulated,
+            np.array(gaps.get(series_id, ()), dtype=np.int64).reshape(-1, 4),
+            scales.get(series_id, {}), microseconds(first), microseconds(last),
+        )  # fmt: skip
+    return found
+
+
+def _extents(
+    connection: psycopg.Connection[Any], series_ids: list[int]
+) -> dict[int, tuple[dt.datetime, dt.datetime]]:
+    """Return the first and last instant at which each series was read."""
     # The first and last of what was dropped are kept rows, so this needs no archive.
     first, last = (
-        f"(SELECT ts + late_ms * interval '1 ms' FROM {{}} WHERE series_id = %(s)s"
+        f"(SELECT ts + late_ms * interval '1 ms' FROM {{}} WHERE series_id = w.s"
         f" AND quality & 255 = 0 ORDER BY ts {order} LIMIT 1)"
         for order in ("ASC", "DESC")
     )
-    extent = connection.execute(
-        f"SELECT least({first.format('counted_reading')}, {first.format('counted_kept_reading')}),"
-        f" greatest({last.format('counted_reading')}, {last.format('counted_kept_reading')})",
-        {"s": series_id},
-    ).fetchone()
-    if extent is None or extent[0] is None:
-        return None
-    scales = load_scales(connection, series_id, quantity)
-    rows = _rows(connection, series_id, since, until)
-    gaps = connection.execute(
-        "SELECT from_ts, to_ts, advance_micro, epoch_id FROM gap WHERE series_id = %s"
-        " AND to_ts > %s AND from_ts < %s ORDER BY from_ts",
-        (series_id, since, until),
-    ).fetchall()
-    return SeriesIntervals(
-        rows["ts"].astype(np.int64) + POSTGRES_EPOCH_US,
-        rows["epoch_id"].astype(np.int64),
-        rows["advance_micro"].astype(np.int64),
-        rows["estimated_micro"].astype(np.int64),
-        rows["measured_s"].astype(np.float64),
-        rows["readings"].astype(np.int64),
-        rows["simulated"].astype(np.bool_),
-        np.array(
-            [[microseconds(f), microseconds(t), a, e] for f, t, a, e in gaps], dtype=np.int64
-        ).reshape(-1, 4),
-        scales,
-        microseconds(extent[0]),
-        microseconds(extent[1]),
-    )
+    return {
+        series_id: (begin, end)
+        for series_id, begin, end in connection.execute(
+            f"SELECT w.s, least({first.format('counted_reading')},"
+            f" {first.format('counted_kept_reading')}), greatest({last.format('counted_reading')},"
+            f" {last.format('counted_kept_reading')}) FROM unnest(%s::int[]) w(s)",
+            (series_ids,),
+        )
+        if begin is not None
+    }
 
 
 def _rows(
-    connection: psycopg.Connection[Any], series_id: int, since: dt.datetime, until: dt.datetime
-) -> dict[str, NDArray[Any]]:
-    """Return the columns of the interval rows of a series in order of time, as they were sent."""
+    connection: psycopg.Connection[Any],
+    series_ids: list[int],
+    since: dt.datetime,
+    until: dt.datetime,
+) -> dict[int, list[NDArray[Any]]]:
+    """Return the columns of the interval rows of each series in order of time, as sent."""
     columns = ", ".join(_COLUMNS)
     aggregates = ", ".join(f"array_agg({column})" for column in _COLUMNS)
-    [row] = raw_rows(
+    found: dict[int, list[NDArray[Any]]] = {}
+    for number, *row in raw_rows(
         connection,
-        f"SELECT {aggregates} FROM (SELECT {columns} FROM interval_advance WHERE series_id = %s"
-        " AND ts >= %s AND ts < %s ORDER BY ts, epoch_id) ordered",
-        (series_id, since, until),
-    )
-    found = {}
-    for (column, kind), value in zip(_COLUMNS.items(), row, strict=True):
-        values = np.empty(0) if value is None else array_values(value, kind)
-        assert values is not None  # all columns are declared NOT NULL
-        found[column] = values
+        f"SELECT series_id, {aggregates} FROM (SELECT series_id, {columns} FROM interval_advance"
+        " WHERE series_id = ANY(%s) AND ts >= %s AND ts < %s ORDER BY series_id, ts, epoch_id)"
+        " ordered GROUP BY series_id",
+        (series_ids, since, until),
+    ):
+        assert number is not None
+        values = [
+            None if value is None else array_values(value, kind)
+            for value, kind in zip(row, _COLUMNS.values(), strict=True)
+        ]
+        # All columns are declared NOT NULL.
+        found[int.from_bytes(number, "big")] = [v for v in values if v is not None]
     return found
+
+
+def _own(sent: list[NDArray[Any]] | None) -> list[NDArray[Any]]:
+    """Return the columns of `SeriesIntervals` in the machine's own order of bytes."""
+    if sent is None:
+        return [np.empty(0, kind) for kind in _KINDS]
+    columns: list[NDArray[Any]] = [
+        column.astype(kind) for column, kind in zip(sent, _KINDS, strict=True)
+    ]
+    return [columns[0] + POSTGRES_EPOCH_US, *columns[1:]]

@@ -23,6 +23,7 @@ _OWNERS: Final = {
     "point_id": "{0} IN (SELECT point_id FROM point WHERE site_id = %(site)s)",
     "product_id": "{0} IN (SELECT product_id FROM product WHERE site_id = %(site)s)",
     "enpi_id": "{0} IN (SELECT enpi_id FROM enpi WHERE site_id = %(site)s)",
+    "area_id": "{0} IN (SELECT area_id FROM area WHERE site_id = %(site)s)",
     "scheme_id": "{0} IN (SELECT scheme_id FROM scheme WHERE site_id = %(site)s)",
     "enterprise_id": "{0} IN (SELECT enterprise_id FROM site_enterprise WHERE site_id = %(site)s)",
     "installation_id": "{0} IN (SELECT installation_id FROM installation JOIN point"

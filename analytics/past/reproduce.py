@@ -12,6 +12,7 @@ import psycopg
 from analytics.engine import mark_dirty, perform, plan_groups
 from analytics.errors import NoSuchSiteError, PastError
 from analytics.past.shadow import shadow
+from analytics.signed import FIGURES
 from analytics.workers import SiteFigures, Task
 from enpilot.archive import ArchiveUnavailableError
 from enpilot.database import connect, data_version
@@ -19,11 +20,8 @@ from enpilot.progress import Tell
 
 __all__ = ["Difference", "Reproduction", "reproduce"]
 
-# Figures of which every content is kept, and the columns that name one.
-_KEPT: Final = {
-    "enpi_period": ("enpi_id", "period_kind", "period_from", "period_to", "shift"),
-    "energy_period": ("point_id", "quantity", "channel", "period_kind", "period_from"),
-}
+# A signature names the data it was given for, but comes after them.
+_OF_CLOSING: Final = ("closing_version", "provisional")
 _Contents = dict[tuple[str, str], dict[str, object]]
 
 
@@ -147,10 +145,11 @@ def _stored(
     connection: psycopg.Connection[Any], site_id: int, version: int
 ) -> tuple[_Contents, tuple[str, ...]]:
     rows = connection.execute(
-        "SELECT DISTINCT ON (kind, figure_key) kind, content, code_version FROM figure_version"
+        "SELECT DISTINCT ON (kind, figure_key) kind,"
+        " content - %s::text[], code_version FROM figure_version"
         " WHERE site_id = %s AND data_version <= %s"
         " ORDER BY kind, figure_key, figure_version_id DESC",
-        (site_id, version),
+        (list(_OF_CLOSING), site_id, version),
     ).fetchall()
     shown = [row for row in rows if row[1] is not None]
     contents = {_key(kind, content): content for kind, content, _ in shown}
@@ -160,17 +159,17 @@ def _stored(
 def _computed(connection: psycopg.Connection[Any], site_id: int) -> _Contents:
     return {
         _key(kind, content): content
-        for kind in _KEPT
+        for kind in FIGURES
         for (content,) in connection.execute(
-            f"SELECT to_jsonb(t) - 'data_version' - 'computed_at' FROM {kind} t"
+            f"SELECT to_jsonb(t) - %s::text[] FROM {kind} t"
             " WHERE site_id = %s AND (period_kind = 'month' OR %s <> 'energy_period')",
-            (site_id, kind),
+            (["data_version", "computed_at", *_OF_CLOSING], site_id, kind),
         )
     }
 
 
 def _key(kind: str, content: Mapping[str, object]) -> tuple[str, str]:
-    return kind, " ".join(f"{column}={content[column]}" for column in _KEPT[kind])
+    return kind, " ".join(f"{column}={content[column]}" for column in FIGURES[kind])
 
 
 def _within(contents: _Contents, period: tuple[dt.date, dt.date] | None) -> _Contents:

@@ -121,6 +121,11 @@ _REASONS = {  # zh, en, action zh, action en
         "在配置文件中补上电价及其日期：[[tariff]]",
         "give the plant file's [[tariff]] a span that has this day",
     ),
+    "conversion_cycle": (
+        "自产能源互相循环，无法求解", "in-house media only feed each other",
+        "给其中一个转换区域加上外部输入的计量点",
+        "give one of the conversions a point of what it takes from outside",
+    ),
     "not_positive": (
         "数值不为正，不能计算比值", "not positive, so no ratio can be formed",
         "核对台账和产量", "check the ledger and the output",

@@ -41,13 +41,19 @@ _READABLE = (
     "shift", "shift_record", "production_counter", "base_adjustment", "value_added",
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
     "virtual_point_period", "balance_period", "enpi_year_end", "period_state", "pending_difference",
-    "figure_version", "declared_total", "reconciliation_period", "declared_enpi_period",
+    "declared_total", "reconciliation_period", "declared_enpi_period",
+    "area", "area_record", "conversion", "allocation", "site_factor", "scheme_energy_period",
+    "ledger_shape",
+    "carbon_period", "product_energy_period", "medium_factor_period",
+    "figure_version",
     "relevant_variable", "relevant_variable_record", "relevant_variable_value", "baseline",
     "baseline_record", "baseline_model", "baseline_period", "programme", "programme_record",
     "retrofit", "retrofit_record", "non_routine_adjustment", "non_routine_adjustment_record",
     "saving_period", "saving_result",
     "calendar_day", "tariff", "tariff_record", "account", "account_record", "medium_price",
     "demand_day", "cost_period", "invoice", "invoice_line",
+    "machine", "opening_hours", "ratio_check", "flat_price", "calibration", "base_load",
+    "waste_finding", "waste_decision", "quality_period",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

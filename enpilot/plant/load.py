@@ -20,7 +20,8 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
-from enpilot.plant import baselines, savings
+from enpilot.plant import baselines, savings, waste
+from enpilot.plant.accounting import check_accounting
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
 from enpilot.plant.production import check_production
@@ -91,13 +92,14 @@ def load_plant(file: Path) -> Plant:
         *_parent_errors(plant),
         *_target_errors(plant),
         *check_production(plant),
+        *check_accounting(plant),
         *baselines.check_baselines(plant),
         *savings.check_savings(plant),
     ]
     if errors:
         raise PlantFileError(file, errors)
     _settle_dates(plant)
-    errors = [*_date_errors(plant), *check_tariffs(plant)]
+    errors = [*_date_errors(plant), *check_tariffs(plant), *waste.check_waste(plant)]
     if errors:
         raise PlantFileError(file, errors)
     return plant
@@ -177,7 +179,11 @@ def _reference_errors(plant: Plant) -> list[str]:
         references.append((f"$.enpi[{i}].product", e.product, "product"))
     references += [(f"$.target[{i}].enpi", t.enpi, "enpi") for i, t in enumerate(plant.target)]
     references += [(f"$.rule[{i}].point", r.point, "point") for i, r in enumerate(plant.rule)]
-    references += [*baselines.references(plant), *savings.references(plant)]
+    references += [
+        *baselines.references(plant),
+        *savings.references(plant),
+        *waste.references(plant),
+    ]
     return [
         f"no {kind} {code!r} in this file (there is: {', '.join(sorted(known[kind])) or 'none'})"
         f" - at `{path}`"
@@ -428,10 +434,13 @@ def _settle_dates(plant: Plant) -> None:
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
         *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
-        *plant.virtual_point, *plant.variable,
+        *plant.virtual_point, *plant.area, *plant.conversion, *plant.allocation, *plant.factor,
+        *plant.ledger_shape,
+        *plant.variable,
         *plant.baseline, *plant.programme, *plant.retrofit, *plant.non_routine_adjustment,
         *plant.tariff, *plant.account,
         *plant.medium_price,
+        *plant.machine, *plant.opening_hours, *plant.ratio_check, *plant.flat_price,
     ]  # fmt: skip
     for item in dated:
         item.valid_from = item.valid_from or plant.site.valid_from
@@ -453,6 +462,11 @@ def _date_errors(plant: Plant) -> list[str]:
         "shift": [(s.code, s) for s in plant.shift],
         "production_counter": [(c.point, c) for c in plant.production_counter],
         "virtual_point": [(v.code, v) for v in plant.virtual_point],
+        "area": [(a.code, a) for a in plant.area],
+        "conversion": [(f"{c.area} {c.medium}", c) for c in plant.conversion],
+        "allocation": [(a.area, a) for a in plant.allocation],
+        "ledger_shape": [(s.medium, s) for s in plant.ledger_shape],
+        "factor": [(f"{f.kind} {f.medium} {f.basis}", f) for f in plant.factor],
         "integrated": [(f"{x.point} {x.quantity} {x.channel}", x) for x in plant.integrated],
         "variable": [(v.code, v) for v in plant.variable],
         "baseline": [(b.code, b) for b in plant.baseline],
@@ -462,6 +476,10 @@ def _date_errors(plant: Plant) -> list[str]:
         "tariff": [(t.code, t) for t in plant.tariff],
         "account": [(a.code, a) for a in plant.account],
         "medium_price": [(p.medium, p) for p in plant.medium_price],
+        "machine": [(m.code, m) for m in plant.machine],
+        "opening_hours": [(h.code, h) for h in plant.opening_hours],
+        "ratio_check": [(r.code, r) for r in plant.ratio_check],
+        "flat_price": [("electricity", p) for p in plant.flat_price],
     }
     errors = [_order_error("$.site", plant.site)] if _is_reversed(plant.site) else []
     for kind, items in dated.items():

@@ -10,9 +10,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
+from enpilot.plant.accounting import Allocation, Area, Conversion, Factor, LedgerShape
 from enpilot.plant.base import Code, Dated, Names, PositiveShare, Strict
 from enpilot.plant.baselines import Baseline, Variable
 from enpilot.plant.production import (
@@ -26,6 +28,7 @@ from enpilot.plant.production import (
 )
 from enpilot.plant.savings import NonRoutineAdjustment, Programme, Retrofit
 from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
+from enpilot.plant.waste import FlatPrice, Machine, OpeningHours, RatioCheck
 
 __all__ = [
     "Agent",
@@ -158,6 +161,8 @@ class Device(Strict, kw_only=True):
     is ``part_of`` another: it answers under that one's unit, ``address_offset`` registers further
     on, and both are read with the same requests. ``only`` reads just these quantities,
     ``quantity_period_s`` reads some of them at another period [s].
+
+    A calibration holds from ``calibrated_on`` to the end of ``calibration_due``.
     """
 
     code: Code
@@ -165,6 +170,9 @@ class Device(Strict, kw_only=True):
     model: str | None = None
     serial: str | None = None
     accuracy_class: str | None = None
+    calibrated_on: dt.date | None = None
+    calibration_due: dt.date | None = None
+    certificate: str | None = None
     simulated: bool = False
     line: Code | None = None
     unit: Annotated[int, Meta(ge=0, le=255)] | None = None
@@ -187,6 +195,7 @@ class Device(Strict, kw_only=True):
 class Point(Dated, kw_only=True):
     """A place where something is measured; it never dies, its role is dated (F1, F30).
 
+    ``use`` is what its energy is for; schemes leave some uses out.
     ``record`` is the file of its commissioning record, relative to the plant file, and
     ``record_sha256`` the hash of that file's bytes, so that neither is exchanged unnoticed.
     """
@@ -198,6 +207,7 @@ class Point(Dated, kw_only=True):
     direction: Literal["import", "export", "internal"] = "import"
     metering_level: Annotated[int, Meta(ge=1, le=3)] | None = None
     parent: Code | None = None
+    use: Literal["production", "living", "construction", "transport"] = "production"
     commissioning: Literal["planned", "wired", "verified", "accepted"] = "planned"
     record: str | None = None
     record_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
@@ -235,7 +245,8 @@ class Product(Dated, kw_only=True):
 
 class Scheme(Dated, kw_only=True):
     """What counts as energy (F6). ``energy_unit`` "kgce" converts by factor; any other unit is that
-    of the single medium itself and nothing is converted.
+    of the single medium itself and nothing is converted. With a ``grid_region`` its carbon is
+    computed, too.
     """
 
     code: Code
@@ -247,6 +258,12 @@ class Scheme(Dated, kw_only=True):
     electricity_basis: Literal["physical", "primary"] | None = None
     own_renewables_counted: bool = True
     feedstock_deducted: bool = True
+    excluded_uses: list[Literal["living", "construction", "transport"]] = msgspec.field(
+        default_factory=lambda: ["living", "construction"]
+    )
+    grid_region: str | None = None
+    carbon_standard: str = "MEE GHG guideline"
+    carbon_edition: str = "2024"
 
 
 class AlertRule(Dated, kw_only=True):
@@ -285,6 +302,11 @@ class Plant(Strict, kw_only=True):
     production_counter: list[ProductionCounter] = []
     integrated: list[Integrated] = []
     virtual_point: list[VirtualPoint] = []
+    area: list[Area] = []
+    conversion: list[Conversion] = []
+    allocation: list[Allocation] = []
+    factor: list[Factor] = []
+    ledger_shape: list[LedgerShape] = []
     rule: list[AlertRule] = []
     variable: list[Variable] = []
     baseline: list[Baseline] = []
@@ -295,3 +317,7 @@ class Plant(Strict, kw_only=True):
     tariff: list[Tariff] = []
     account: list[Account] = []
     medium_price: list[MediumPrice] = []
+    machine: list[Machine] = []
+    opening_hours: list[OpeningHours] = []
+    ratio_check: list[RatioCheck] = []
+    flat_price: list[FlatPrice] = []

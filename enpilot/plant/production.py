@@ -89,8 +89,10 @@ class EnpiPoint(Strict, kw_only=True):
 class Enpi(Dated, kw_only=True):
     """Energy of a scheme per output: of one product, or of several as an energy index (F10).
 
-    Of the whole plant, or with ``points`` of a line or a machine. ``mixed`` adds products of one
-    unit and is never judged; ``value_added`` divides by the enterprise's value added [10,000 yuan].
+    Of the whole plant, or with ``points`` of a line or a machine; ``subject`` "product" takes what
+    the plant's areas and their allocations give the product, by whole months. ``mixed`` adds
+    products of one unit and is never judged; ``value_added`` divides by the enterprise's value
+    added [10,000 yuan].
     """
 
     code: Code
@@ -100,6 +102,7 @@ class Enpi(Dated, kw_only=True):
     product: Code | None = None
     products: list[EnpiProduct] = []
     points: list[EnpiPoint] = []
+    subject: Literal["plant", "product"] = "plant"
     line: str = ""
     stage: Literal["counted", "qualified", "warehoused", "shipped"] = "qualified"
     calendar: Literal["civil", "production"] = "civil"
@@ -266,6 +269,8 @@ def _enpi_errors(enpi: Enpi, plant: Plant, path: str) -> Iterator[str]:
              [q.product for q in enpi.products].count(p.product) > 1}  # fmt: skip
     for code in sorted(twice):
         yield f"product {code!r} is named twice - at `{path}.products`"
+    if enpi.subject == "product":
+        yield from _allocated_errors(enpi, plant, path)
     if (enpi.price_year is not None) and enpi.kind != "value_added":
         yield f'`price_year` belongs to kind "value_added" - at `{path}.price_year`'
     by_code = {s.code: s for s in plant.scheme}
@@ -279,3 +284,18 @@ def _enpi_errors(enpi: Enpi, plant: Plant, path: str) -> Iterator[str]:
                     f"point {point.point!r} measures {medium}, which scheme {scheme.code!r} does"
                     f" not count - at `{path}.points[{j}].point`"
                 )
+
+
+def _allocated_errors(enpi: Enpi, plant: Plant, path: str) -> Iterator[str]:
+    if enpi.kind != "intensity" or enpi.points or enpi.line or enpi.calendar != "civil":
+        yield (
+            "energy that is allocated to a product makes an intensity of it, without `points`,"
+            f" `line` or another calendar - at `{path}.subject`"
+        )
+    shares = {p for a in plant.area for p in a.products}
+    shares |= {p.product for a in plant.allocation for p in a.products}
+    if enpi.product is not None and enpi.product not in shares:
+        yield (
+            f"no area gives product {enpi.product!r} energy: name it in an `[[area]]` or an"
+            f" `[[allocation]]` - at `{path}.subject`"
+        )

@@ -18,9 +18,9 @@ _NO_FIGURE: Final = frozenset({
 })  # fmt: skip
 # A new one of these makes figures of its own and changes none that is there.
 _NEW_CHANGES_NOTHING: Final = frozenset({
-    "account_record", "baseline_record", "enpi_record", "installation", "relevant_variable_record",
-    "retrofit_record", "scheme_record", "shift_record", "site_record", "tariff_record",
-    "virtual_point_record",
+    "account_record", "baseline_record", "calibration", "enpi_record", "flat_price", "installation",
+    "machine", "opening_hours", "ratio_check", "relevant_variable_record", "retrofit_record",
+    "scheme_record", "shift_record", "site_record", "tariff_record", "virtual_point_record",
 })  # fmt: skip
 # What holds last is applied to all time.
 _LAST_FOR_ALL: Final = frozenset({"enpi_record", "scheme_record", "site_record"})

@@ -18,9 +18,11 @@ from ingest.errors import ClosedPeriodError
 from ingest.imports.closed import ClosedPeriod, closed_periods
 from ingest.imports.epochs import note_register, split_by_installation
 from ingest.imports.months import ChangedMonths
+from ingest.imports.plant_accounting import import_accounting
 from ingest.imports.plant_baselines import import_baselines
 from ingest.imports.plant_production import import_production
 from ingest.imports.plant_tariffs import import_tariffs
+from ingest.imports.plant_waste import import_waste
 from ingest.imports.records import Author, DatedRow, dated_row, names_of, reconcile_records, thing
 from ingest.meaning import series_of
 
@@ -114,9 +116,14 @@ class _PlantImport:
         self._changes.changes.update(
             import_production(self._connection, self._plant, self._site_id, self._ids, self._author)
         )
+        for table, count in import_accounting(
+            self._connection, self._plant, self._site_id, self._ids, self._author
+        ).items():
+            self._changes.changes[table] += count
         self._rules()
         self._baselines()
         self._tariffs()
+        self._waste()
         self._find_changed()
         if self._changes.total:
             self._connection.execute(
@@ -215,6 +222,7 @@ class _PlantImport:
                         "metering_level": p.metering_level,
                         "parent_point_id": p.parent and self._ids["point", p.parent],
                         "commissioning": p.commissioning,
+                        "use": p.use,
                     },
                 )
                 for p in spans
@@ -290,6 +298,10 @@ class _PlantImport:
                 "electricity_basis": scheme.electricity_basis,
                 "own_renewables_counted": scheme.own_renewables_counted,
                 "feedstock_deducted": scheme.feedstock_deducted,
+                "excluded_uses": scheme.excluded_uses,
+                "grid_region": scheme.grid_region,
+                "carbon_standard": scheme.carbon_standard,
+                "carbon_edition": scheme.carbon_edition,
             }
             self._records("scheme_record", {"scheme_id": number}, [dated_row(scheme, facts)])
 
@@ -322,6 +334,12 @@ class _PlantImport:
         points = {p.code: self._ids["point", p.code] for p in self._plant.point}
         for table, count in import_tariffs(
             self._connection, self._plant, self._site_id, points, self._author
+        ).items():
+            self._changes.changes[table] += count
+
+    def _waste(self) -> None:
+        for table, count in import_waste(
+            self._connection, self._plant, self._site_id, self._ids, self._author
         ).items():
             self._changes.changes[table] += count
 

@@ -123,7 +123,7 @@ def _enpi(enpi: Enpi, scheme_id: int, ids: _Ids) -> dict[str, Any]:
         "scheme_id": scheme_id,
         "product_id": None if enpi.product is None else ids["product", enpi.product],
         "kind": enpi.kind,
-        "subject": "points" if enpi.points else "plant",
+        "subject": "points" if enpi.points else enpi.subject,
         "line": enpi.line,
         "calendar": enpi.calendar,
         "product_ids": [ids["product", p.product] for p in enpi.products],

@@ -13,6 +13,7 @@ import pytest
 from analytics.closing import closing
 from analytics.closing.differences import decide, pending_differences
 from analytics.errors import ClosingError
+from analytics.past import reproduce
 from enpilot.database import connect
 from tests.analytics.conftest import WORKS
 from tests.analytics.test_engine import compute, local, quarters, rows, steady
@@ -233,3 +234,21 @@ def test_a_closed_base_stays_as_it_was_signed(works: str, tmp_path: Path) -> Non
     import_production(works, tmp_path, [(local(2025, 1, 10), local(2025, 1, 11), "50")], line="l2")
     compute(works)
     assert rows(works, query) == before
+
+
+def test_the_first_version_can_be_computed_again_after_the_second(
+    two_months: str, connection: Connection, tmp_path: Path
+) -> None:
+    close(connection, 1)
+    [(first,)] = rows(two_months, "SELECT max(data_version) FROM period_closing")
+    add_output(two_months, tmp_path, "31")
+    [(between,)] = rows(two_months, "SELECT data_version FROM computation")
+    [waiting, *_] = pending_differences(connection, month(connection, 1).site_id)
+    decide(connection, waiting.difference_id, "accepted", "ann", "shift book", month(connection, 1))
+    compute(two_months)
+    close(connection, 1)
+    compute(two_months)
+    for version in (first, between):
+        found = reproduce(two_months, "works", version)
+        assert found.differences == ()
+        assert found.equal > 0

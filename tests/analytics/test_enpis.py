@@ -87,6 +87,22 @@ def test_a_production_day_and_its_shifts_are_cut_alike(works: str, tmp_path: Pat
     ]
 
 
+def test_a_production_day_is_complete_when_its_last_shift_ends(works: str, tmp_path: Path) -> None:
+    plant = WORKS.replace(
+        'timezone = "Asia/Shanghai"', 'timezone = "Asia/Shanghai"\nproduction_day_start = 08:00:00'
+    ).replace('product = "section"', 'product = "section"\ncalendar = "production"')
+    apply_plant(works, tmp_path, plant)
+    since = local(2026, 3, 1, 8)
+    import_production(works, tmp_path, [(since, since + DAY, "10")])
+    times = quarters(since, since + DAY + dt.timedelta(hours=1))
+    counts = steady(times, 100)
+    for part in (slice(0, 93), slice(93, 98), slice(98, None)):  # to 07:00, to 08:15, to 09:00
+        import_counts(works, tmp_path, times[part], counts[part])
+        compute(works)
+    found = figures(works, "day", "period_from, intensity")
+    assert found == [(dt.date(2026, 3, 1), pytest.approx(KGCE_A_DAY / 10))]
+
+
 def test_weeks_quarters_and_rolling_years(works: str, tmp_path: Path) -> None:
     level = run(works, tmp_path, local(2025, 1, 1), local(2026, 1, 1))
     run(works, tmp_path, local(2026, 1, 1), local(2026, 4, 1), per_quarter=95, level=level)
@@ -634,3 +650,16 @@ def test_stages_are_shown_with_what_lies_between(works: str, tmp_path: Path) -> 
     assert found[2][:5] == ["qualified", "2,900.000", "50.000", "0.000", "1.000"]
     assert found[3][1] == "—"
     assert "energy_missing" in judged[1]
+
+
+def test_output_that_was_entered_twice_is_a_finding(works: str, tmp_path: Path) -> None:
+    run(works, tmp_path, local(2026, 3, 1), local(2026, 4, 1))
+    import_production(works, tmp_path, [(local(2026, 3, 1), local(2026, 4, 1), "310")])
+    compute(works)
+    query = (
+        "SELECT subject, at_ts, (evidence->>'pairs')::int FROM finding"
+        " WHERE code = 'output_overlaps' AND withdrawn_version IS NULL ORDER BY at_ts"
+    )
+    found = rows(works, query)
+    assert len(found) == 31  # the month lies over each of its days
+    assert found[3] == ("section l1 qualified", local(2026, 3, 4), 1)

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from analytics.accounting.product_output import OutputEntry, output_total
+from analytics.accounting.product_output import OutputEntry, ProductionShape, output_total
 from analytics.accounting.scheme_energy import EnergyTotal, LedgerEntry, MeteredPoint, Scheme, total
 from analytics.accounting.standard_coal import Factor, FactorSet
 from analytics.accounting.withheld import WithheldCode
@@ -190,3 +190,89 @@ def test_a_measured_calorific_value_counts_before_the_tables() -> None:
 def test_a_unit_of_another_quantity_withholds() -> None:
     wrong = replace(entry("raw_coal", "purchase", "2"), unit="kWh")
     assert coal([wrong], A, B).withheld is WithheldCode.FACTOR_MISSING
+
+
+BOTH = replace(
+    FACTORS,
+    electricity_basis="primary",
+    factors=[
+        *FACTORS.factors,
+        Factor("electricity", "primary", Fraction("0.302"), "kWh", False, LONG_AGO, None),
+        Factor("compressed_air", "primary", Fraction("0.04"), "m3", False, LONG_AGO, None),
+    ],
+)
+
+
+def test_own_power_counts_by_what_it_holds_whatever_the_scheme_says() -> None:
+    given = {1: intervals(10), 2: intervals(3), 3: intervals(5)}
+    points = [meter(1), meter(2, sign=-1, direction_out=True), meter(3, generation=True)]
+    by_primary = replace(scheme("electricity"), factors=BOTH)
+    found = total(by_primary, points, [], given.get, A, B)  # type: ignore[arg-type]  # a function in place of the reader's protocol
+    assert found.energy == pytest.approx(31 * 96 * (10 * 0.302 + (5 - 3) * 0.1229))
+    # Own power that does not count is not taken off either when it leaves.
+    uncounted = replace(by_primary, own_renewables_counted=False)
+    found = total(uncounted, points, [], given.get, A, B)  # type: ignore[arg-type]  # likewise
+    assert found.energy == pytest.approx(31 * 96 * 10 * 0.302)
+
+
+def test_a_factor_that_changes_inside_the_window_counts_from_its_day() -> None:
+    middle = A + days(10)
+    dated = replace(BOTH, factors=[
+        Factor("electricity", "primary", Fraction("0.3"), "kWh", True, LONG_AGO, middle),
+        Factor("electricity", "primary", Fraction("0.2"), "kWh", True, middle, None),
+    ])  # fmt: skip
+    rows = intervals(10)
+    found = total(replace(scheme("electricity"), factors=dated), [meter(1)], [], lambda _: rows,  # type: ignore[arg-type,return-value]  # a function in place of the reader's protocol
+                  A, B)  # fmt: skip
+    assert found.energy == pytest.approx(96 * 10 * (10 * 0.3 + 21 * 0.2))
+
+
+def test_bought_air_counts_by_what_making_it_took_and_own_steam_in_its_fuel() -> None:
+    bought = LedgerEntry("compressed_air", "purchase", Fraction(1000), "m3", A, B, False)
+    found = total(
+        replace(scheme("compressed_air"), factors=BOTH), [], [bought], lambda _: None, A, B
+    )
+    assert found.energy == pytest.approx(40)
+    ledger = [
+        entry("steam", "own_production", "500"),
+        entry("steam", "purchase", "20"),
+        entry("steam", "sale", "30"),
+    ]
+    found = total(scheme("steam"), [], ledger, lambda _: None, A, B)
+    assert found.energy == pytest.approx(-10 * 128.6)
+
+
+def test_what_lives_on_the_site_is_taken_off_where_it_is_metered() -> None:
+    given = {1: intervals(10), 2: intervals(1), 3: intervals(2)}
+    points = [
+        meter(1), meter(2, boundary=False, use="living"), meter(3, boundary=False, use="transport"),
+    ]  # fmt: skip
+    counting = replace(scheme("electricity"), excluded_uses=frozenset({"living", "construction"}))
+    found = total(counting, points, [], given.get, A, B)  # type: ignore[arg-type]  # a function in place of the reader's protocol
+    assert found.energy == pytest.approx(31 * 96 * 9 * 0.1229)
+    whole = replace(meter(1), use="living")
+    assert total(counting, [whole], [], given.get, A, B).withheld is WithheldCode.ENERGY_MISSING  # type: ignore[arg-type]  # likewise
+    # Beside an invoice a living quarter's meter does not make the medium metered.
+    bill = LedgerEntry("electricity", "purchase", Fraction(100_000), "kWh", A, B, False)
+    found = total(counting, points[1:2], [bill], given.get, A, B)  # type: ignore[arg-type]  # likewise
+    assert found.energy == pytest.approx((100_000 - 31 * 96) * 0.1229)
+
+
+def test_what_stock_takes_bracket_lies_as_production_does() -> None:
+    made = [
+        OutputEntry(Fraction(30), True, A, A + days(10), False),
+        OutputEntry(Fraction(10), True, A + days(10), B, False),
+    ]
+    shape = ProductionShape(tuple(made))
+    burnt = [
+        replace(entry("raw_coal", kind, quantity), shape=shape)
+        for kind, quantity in (("opening", "100"), ("closing", "60"))
+    ]
+    first, rest = coal(burnt, A, A + days(10)), coal(burnt, A + days(10), B)
+    assert first.energy == pytest.approx(30 * 714.3)
+    assert first.estimated_share == 1.0
+    assert rest.energy == pytest.approx(10 * 714.3)
+    assert coal(burnt, A, B).energy == pytest.approx(40 * 714.3)
+    # Output that is not entered for all of the span tells nothing of its parts.
+    partly = [replace(e, shape=ProductionShape(tuple(made[:1]))) for e in burnt]
+    assert coal(partly, A, A + days(10)).energy == pytest.approx(40 * 10 / 31 * 714.3)

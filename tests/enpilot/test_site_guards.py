@@ -43,6 +43,11 @@ GUARDED = {
     "lot_energy": OF_SITE,
     "virtual_point_period": OF_SITE,
     "balance_period": OF_SITE,
+    "scheme_energy_period": OF_SITE,
+    "carbon_period": OF_SITE,
+    "product_energy_period": OF_SITE,
+    "medium_factor_period": OF_SITE,
+    "site_factor": OF_SITE,
     "enpi_year_end": OF_SITE,
     "period_state": OF_SITE,
     "pending_difference": OF_SITE,
@@ -66,10 +71,20 @@ GUARDED = {
     "demand_day": OF_SITE,
     "cost_period": OF_SITE,
     "invoice": OF_SITE,
+    "machine": OF_SITE,
+    "opening_hours": OF_SITE,
+    "ratio_check": OF_SITE,
+    "flat_price": OF_SITE,
+    "calibration": OF_SITE,
+    "base_load": OF_SITE,
+    "waste_finding": OF_SITE,
+    "waste_decision": "waste_id IN (SELECT waste_id FROM waste_finding WHERE site_id = {site})",
+    "quality_period": OF_SITE,
     "invoice_line": "invoice_id IN (SELECT invoice_id FROM invoice WHERE site_id = {site})",
 }  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
+    "allocation", "area", "area_record", "conversion", "ledger_shape",
     "account", "tariff", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record",
     "factor", "ingest_speed",
     "point", "point_record", "product", "product_record", "retracted_batch", "scheme",
@@ -180,6 +195,25 @@ INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id,
     FROM my_series JOIN alert_rule USING (site_id);
 INSERT INTO alert_state SELECT alert_rule_id, 'firing', {AT}, 7, {AT}
     FROM here JOIN alert_rule USING (site_id);
+INSERT INTO scheme_energy_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
+                                  part, energy, energy_unit, source, factor_verified, synthetic,
+                                  data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'electricity', 'import', 7,
+           'kgce', 'metered', true, true, 1 FROM here JOIN scheme USING (site_id);
+INSERT INTO carbon_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
+                           carbon_kg, factor_verified, data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'electricity', 7, true, 1
+    FROM here JOIN scheme USING (site_id);
+INSERT INTO product_energy_period (site_id, scheme_id, period_kind, period_from, period_to, part,
+                                   code, energy, energy_unit, synthetic, data_version)
+    SELECT site_id, scheme_id, 'month', '2026-03-01', '2026-04-01', 'product', 'bar', 7, 'kgce',
+           true, 1 FROM here JOIN scheme USING (site_id);
+INSERT INTO medium_factor_period (site_id, scheme_id, period_from, period_to, medium, input, output,
+                                  used, energy_unit, output_unit, data_version)
+    SELECT site_id, scheme_id, '2026-03-01', '2026-04-01', 'steam', 7, 7, 7, 'kgce', 't', 1
+    FROM here JOIN scheme USING (site_id);
+INSERT INTO site_factor (site_id, kind, medium, basis, per_unit, value, unit, source, {SAID})
+    SELECT site_id, 'carbon', 'steam', 'physical', 't', 7, 'kgCO2', 'test', {SAID_VALUES} FROM here;
 INSERT INTO alert_event (site_id, alert_rule_id, at_ts, from_state, to_state, threshold)
     SELECT site_id, alert_rule_id, {AT}, 'ok', 'firing', 7
     FROM here JOIN alert_rule USING (site_id);
@@ -254,6 +288,37 @@ INSERT INTO invoice (site_id, account_id, number, from_ts, to_ts, multiplier, to
     FROM here JOIN account USING (site_id);
 INSERT INTO invoice_line (invoice_id, line_no, kind, code)
     SELECT invoice_id, 1, 'energy', 'peak' FROM here JOIN invoice USING (site_id);
+INSERT INTO machine (site_id, code, name_zh, name_en, point_id, off_values, idle_values, {SAID})
+    SELECT site_id, 'press', '压机', 'Press', point_id, '{{{{}}}}', '{{{{}}}}', {SAID_VALUES}
+    FROM here JOIN point USING (site_id);
+INSERT INTO opening_hours (site_id, code, name_zh, name_en, days, hours, point_ids, {SAID})
+    SELECT site_id, 'day', '白班', 'Day', '{{{{workday}}}}', '{{{{08:00-18:00}}}}', '{{{{}}}}',
+           {SAID_VALUES} FROM here;
+INSERT INTO ratio_check (site_id, code, name_zh, name_en, numerator_point_id, denominator_point_id,
+                         high, {SAID})
+    SELECT site_id, 'air', '气电比', 'Air', point_id, point_id, 7, {SAID_VALUES}
+    FROM here JOIN point USING (site_id);
+INSERT INTO flat_price (site_id, yuan_per_kwh, source, verified, {SAID})
+    SELECT site_id, 0.7, 'test', false, {SAID_VALUES} FROM here;
+INSERT INTO device (site_id, code) SELECT site_id, 'meter' FROM here;
+INSERT INTO calibration (site_id, device_id, calibrated_on, {SAID})
+    SELECT site_id, device_id, '2026-01-01', {SAID_VALUES} FROM here JOIN device USING (site_id);
+INSERT INTO base_load (site_id, point_id, hours, period_from, period_to, rate, low, high, days,
+                       unit, simulated, data_version)
+    SELECT site_id, point_id, 'night', '2026-03-01', '2026-03-29', 7, 7, 7, 28, 'kWh', true, 1
+    FROM here JOIN point USING (site_id);
+INSERT INTO waste_finding (site_id, point_id, kind, subject, first_seen, measured_from, measured_to,
+                           standing, amount, unit, tce_withheld_code, yuan_withheld_code, evidence,
+                           simulated, verified, data_version)
+    SELECT site_id, point_id, 'machine_idle', 'press', {AT}, {DAY}, true, 7, 'kWh',
+           'factor_missing', 'tariff_missing', '{{{{}}}}', true, false, 1
+    FROM here JOIN point USING (site_id);
+INSERT INTO waste_decision (waste_id, state, author, reason, commit_no)
+    SELECT waste_id, 'planned', 'tester', 'test', 1 FROM here JOIN waste_finding USING (site_id);
+INSERT INTO quality_period (site_id, point_id, period_from, period_to, index_share, known_share,
+                            failed, not_known, criteria, provisional, simulated, data_version)
+    SELECT site_id, point_id, '2026-03-01', '2026-04-01', 1, 1, '{{{{}}}}', '{{{{}}}}',
+           '{{{{}}}}', false, true, 1 FROM here JOIN point USING (site_id);
 INSERT INTO agent (agent_id, site_id) SELECT '{{code}}-gw', site_id FROM here;
 INSERT INTO publisher (name, site_id, kind, simulated, cycle_s)
     SELECT '{{code}}-scada', site_id, 'mqtt', false, 60 FROM here;
@@ -328,7 +393,8 @@ def seen(connection: Connection, code: str) -> dict[str, int]:
 
 
 # A gateway and a source.
-ALL = dict.fromkeys(GUARDED, 1) | {"visible_intake": 2, "visible_refusal": 2}
+# Of an EnPI, carriers, carbon and products the past is kept.
+ALL = dict.fromkeys(GUARDED, 1) | {"visible_intake": 2, "visible_refusal": 2, "figure_version": 4}
 NOTHING = dict.fromkeys(GUARDED, 0)
 
 

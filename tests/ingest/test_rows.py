@@ -73,6 +73,11 @@ def test_every_number_arrives_as_it_was(data: st.DataObject) -> None:
             assert rows.real[i] == float(sent)  # type: ignore[arg-type]  # drawn from numbers alone, where whole or real
 
 
+def test_a_column_of_nothing_but_infinity_is_no_number() -> None:
+    rows = join_blocks([read_block(group([[float("inf")]]), columns([False]))], [7])
+    assert (rows.kind.tolist(), rows.quality.tolist()) == ([KIND_NULL], [Quality.NOT_FINITE])
+
+
 @given(st.data())
 def test_blocks_of_any_shape_keep_their_times_and_batches(data: st.DataObject) -> None:
     shapes = data.draw(

@@ -84,3 +84,6 @@ CREATE POLICY granted ON pending_difference FOR SELECT
 
 ALTER TABLE enpi_period ADD COLUMN closing_version integer;   -- set: signed, and not provisional
 ALTER TABLE energy_period ADD COLUMN closing_version integer;
+ALTER TABLE scheme_energy_period ADD COLUMN closing_version integer;
+ALTER TABLE carbon_period ADD COLUMN closing_version integer;
+ALTER TABLE product_energy_period ADD COLUMN closing_version integer;

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analytics.baselines.regression import fit
-from analytics.engine import mark_site_dirty, run_once
+from analytics.engine import mark_dirty, run_once
 from enpilot.database import connect
 from enpilot.demo.history import DemoFiles
 from enpilot.plant import load_plant
@@ -28,7 +28,7 @@ YEAR = fit(STEAM["Steam"][:12], ["operating-days", "temperature"], X[:12])
 
 def rows(url: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
     with connect(url, "test") as connection:
-        return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+        return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]  # a query of this file
 
 
 def compute(url: str) -> None:
@@ -112,8 +112,8 @@ def test_a_model_stays_frozen_until_its_window_changes(
     stamped = "SELECT data_version, computed_at FROM baseline_period ORDER BY period_from, 1"
     stamps = rows(factory, stamped)
     with connect(factory, "test", autocommit=True) as connection:
-        mark_site_dirty(
-            connection, "glycerine", dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
+        mark_dirty(
+            connection, ["glycerine"], dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
             dt.datetime(2026, 2, 1, tzinfo=dt.UTC),
         )  # fmt: skip
     compute(factory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.portal.findings import finding_name
+from dashboards.portal.findings import finding_name, finding_remedy
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview.model import Overview
 from dashboards.portal.pages.overview.words import comparable, finding_span
@@ -190,6 +190,8 @@ def findings(language: Language, page: Overview, numbers: dict[int, str]) -> Saf
                 tag("div", numbers.get(i), " " if i in numbers else None,
                     finding_name(language, f.code)),
                 tag("div", finding_span(language, f, page.site.zone), cls="reference"),
+                tag("div", remedy, cls="reference")
+                if (remedy := finding_remedy(language, f.code)) is not None else None,
             ),
         )
         for i, f in enumerate(page.findings)
