@@ -390,8 +390,15 @@ def _moved(totals: _Totals, energy: float, tce: float, output: float) -> _Totals
     if totals.energy.energy is None or totals.output.quantity is None:
         return totals
     held = totals.energy
+    # What was signed is a sum: of several products nobody can say which of them it would move.
+    products = (
+        (replace(totals.products[0], exact=(totals.products[0].exact or 0) + Fraction(output)),)
+        if len(totals.products) == 1
+        else tuple(replace(p, exact=None) for p in totals.products)
+    )
     return replace(
         totals,
+        products=products if output else totals.products,
         energy=replace(
             held,
             energy=totals.energy.energy + energy,

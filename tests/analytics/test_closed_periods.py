@@ -119,7 +119,7 @@ def test_a_file_that_changes_a_closed_month_is_refused(
     energies = [
         d.fields["energy"]
         for d in waiting
-        if d.figure.startswith("enpi_period") and "period_kind=month" in d.figure
+        if d.figure.startswith("enpi ") and " month from " in d.figure
     ]
     assert energies == [(pytest.approx(before[0][0]), pytest.approx(before[0][0] * 1.25))]
     assert waiting[0].causes["plant_records"] > 0
