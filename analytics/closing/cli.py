@@ -194,15 +194,9 @@ def difference_lines(found: Sequence[Difference]) -> list[str]:
         causes = ", ".join(f"{count} {name}" for name, count in d.causes.items()) or "a base"
         about = str(d.difference_id), d.figure, causes
         for name, (closed, computed) in d.fields.items():
-            rows.append((about[0], about[1], name, _said(closed), _said(computed), about[2]))
+            rows.append((about[0], about[1], name, _short(closed), _short(computed), about[2]))
             about = "", "", ""
     return table_lines(rows, right=(0, 3, 4))
-
-
-def _said(value: object) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:,.3f}"
-    return "—" if value is None else str(value)
 
 
 @app.command
@@ -247,6 +241,13 @@ def refuse(number: int, *, reason: str, by: _By = None) -> None:
     """
     with _connected() as connection:
         decide(connection, number, "refused", _author(by), reason)
+
+
+def _short(value: object) -> str:
+    """Write what a figure's field holds; six digits tell a difference apart for people."""
+    if value is None:
+        return "—"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 def _connected() -> psycopg.Connection[Any]:

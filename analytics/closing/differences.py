@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import psycopg
 
 from analytics.closing.closing import Period, reopen
 from analytics.errors import ClosingError
-from analytics.signed import FIGURES
 
 __all__ = ["Difference", "decide", "pending_differences"]
-
-_SAID_APART: Final = ("enpi_id", "point_id", "scheme_id", "period_kind", "period_from", "period_to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +22,7 @@ class Difference:
     difference_id, closing_id
         Its number, and that of the closing.
     figure
-        What it is of and of which period, for people.
+        Table and key, for people.
     fields
         Each field that differs, with closed and new content.
     causes
@@ -56,9 +51,10 @@ def pending_differences(connection: psycopg.Connection[Any], site_id: int) -> li
     list of Difference
         The longest periods first, then by period.
     """
+    names = _names(connection, site_id)
     return [
         Difference(
-            number, closing, _named(kind, key, code),
+            number, closing, _figure(kind, key, names),
             {
                 name: (closed.get(name), None if computed is None else computed.get(name))
                 for name in sorted(closed)
@@ -66,28 +62,37 @@ def pending_differences(connection: psycopg.Connection[Any], site_id: int) -> li
             },
             causes,
         )
-        for number, closing, kind, key, closed, computed, causes, code in connection.execute(
-            "SELECT difference_id, closing_id, kind, figure_key, closed, computed, causes,"
-            " coalesce(e.code, p.code, s.code) FROM pending_difference d"
-            " LEFT JOIN enpi e ON e.enpi_id = (figure_key ->> 'enpi_id')::integer"
-            " LEFT JOIN point p ON p.point_id = (figure_key ->> 'point_id')::integer"
-            " LEFT JOIN scheme s ON s.scheme_id = (figure_key ->> 'scheme_id')::integer"
-            " WHERE d.site_id = %s AND state = 'pending' ORDER BY array_position("
-            "ARRAY['year_to_date', 'rolling_12', 'quarter', 'month'],"
+        for number, closing, kind, key, closed, computed, causes in connection.execute(
+            "SELECT difference_id, closing_id, kind, figure_key, closed, computed, causes"
+            " FROM pending_difference WHERE site_id = %s AND state = 'pending'"
+            " ORDER BY array_position(ARRAY['year_to_date', 'rolling_12', 'quarter', 'month'],"
             " figure_key ->> 'period_kind'), figure_key ->> 'period_from', difference_id",
             (site_id,),
         )
     ]  # fmt: skip
 
 
-def _named(kind: str, key: Mapping[str, Any], code: str) -> str:
-    table = "" if kind == "enpi_period" else kind.removesuffix("_period").replace("_", " ")
-    rest = [str(key[k]) for k in FIGURES[kind] if k not in _SAID_APART and key[k]]
-    period = f"{key['period_kind']} {key['period_from']}"
-    if key.get("period_to") is not None and key["period_kind"] not in ("day", "shift"):
-        last = dt.date.fromisoformat(key["period_to"]) - dt.timedelta(days=1)
-        period += f" to {last}"
-    return " ".join(filter(None, [table, code, *rest, period]))
+def _names(connection: psycopg.Connection[Any], site_id: int) -> dict[tuple[str, int], str]:
+    return {
+        (f"{kind}_id", number): code
+        for kind in ("enpi", "point", "scheme")
+        for number, code in connection.execute(
+            f"SELECT {kind}_id, code FROM {kind} WHERE site_id = %s", (site_id,)
+        )
+    }
+
+
+def _figure(kind: str, key: dict[str, Any], names: dict[tuple[str, int], str]) -> str:
+    """Name a figure as people do: its table, what it is of, its period."""
+    said = [names.get((name, value), str(value)) for name, value in key.items()
+            if name.endswith("_id")]  # fmt: skip
+    period = f"{key['period_kind']} from {key['period_from']}"
+    other = [
+        str(value)
+        for name, value in sorted(key.items())
+        if value and not name.endswith("_id") and not name.startswith("period_")
+    ]
+    return " ".join([kind.removesuffix("_period"), *said, *other, period])
 
 
 def decide(

@@ -390,26 +390,21 @@ def _moved(totals: _Totals, energy: float, tce: float, output: float) -> _Totals
     if totals.energy.energy is None or totals.output.quantity is None:
         return totals
     held = totals.energy
+    # What was signed is a sum: of several products nobody can say which of them it would move.
+    products = (
+        (replace(totals.products[0], exact=(totals.products[0].exact or 0) + Fraction(output)),)
+        if len(totals.products) == 1
+        else tuple(replace(p, exact=None) for p in totals.products)
+    )
     return replace(
         totals,
+        products=products if output else totals.products,
         energy=replace(
             held,
             energy=totals.energy.energy + energy,
             energy_tce=None if held.energy_tce is None else held.energy_tce + tce,
         ),
         output=replace(totals.output, quantity=totals.output.quantity + output),
-        products=_moved_products(totals.products, output),
-    )
-
-
-def _moved_products(products: tuple[OutputTotal, ...], output: float) -> tuple[OutputTotal, ...]:
-    """Move what was made of each, as far as it is known: signed is one sum over the products."""
-    if not output:
-        return products
-    if len(products) > 1:
-        return tuple(replace(p, exact=None) for p in products)
-    return tuple(
-        replace(p, exact=None if p.exact is None else p.exact + Fraction(output)) for p in products
     )
 
 
