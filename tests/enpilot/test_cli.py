@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import secrets
 import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from enpilot import __version__
 from enpilot.cli import _BENCHES, _COMMANDS, main
@@ -134,6 +137,22 @@ def test_another_agent_s_outbox_is_one_line_and_exit_code_1(
     assert code == 1
     file = tmp_path / "outbox.sqlite"
     assert err == f"enpilot: {file}: the outbox cannot be used: file is not a database\n"
+
+
+def test_a_database_without_its_schema_is_one_line(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"empty_{secrets.token_hex(6)}"
+    plant = Path(__file__).parent / "plant_files" / "good.toml"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        try:
+            monkeypatch.setenv("ENPILOT_DATABASE_URL", make_conninfo(postgres_url, dbname=name))
+            code, _, err = said(["import", "plant", str(plant)], capsys)
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "enpilot db migrate" in err
 
 
 def test_version_and_help_end_well() -> None:
