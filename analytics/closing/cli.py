@@ -22,7 +22,6 @@ __all__ = ["app", "difference_lines"]
 
 app = cyclopts.App(name="close", help="Sign months and years; what comes later waits.")
 
-_By = Annotated[str | None, cyclopts.Parameter(help="Who does it; the operating system's user.")]
 _Month = Annotated[str | None, cyclopts.Parameter(help="Such as 2026-03.")]
 _Year = Annotated[int | None, cyclopts.Parameter(help="Such as 2026, instead of a month.")]
 
@@ -35,7 +34,6 @@ def prepare(
     year: _Year = None,
     reason: str = "complete",
     accept: list[int] | None = None,
-    by: _By = None,
 ) -> None:
     """Check a period and fix its figures for somebody else to approve.
 
@@ -49,12 +47,10 @@ def prepare(
         Anything that should be known.
     accept
         Numbers of faults that do not stand against closing.
-    by
-        Who prepares.
     """
     with _connected() as connection:
         period = _period(connection, site, month, year)
-        checks = closing.prepare(connection, period, _author(by), reason, accept or ())
+        checks = closing.prepare(connection, period, _author(), reason, accept or ())
     for line in _check_lines(checks):
         print(line)
     if any(c.level == "block" for c in checks):
@@ -63,9 +59,7 @@ def prepare(
 
 
 @app.command
-def approve(
-    site: str, *, month: _Month = None, year: _Year = None, reason: str = "", by: _By = None
-) -> None:
+def approve(site: str, *, month: _Month = None, year: _Year = None, reason: str = "") -> None:
     """Sign what was prepared.
 
     Parameters
@@ -76,20 +70,16 @@ def approve(
         One of them.
     reason
         Anything that should be known.
-    by
-        Who signs.
     """
     with _connected() as connection:
         version = closing.approve(
-            connection, _period(connection, site, month, year), _author(by), reason
+            connection, _period(connection, site, month, year), _author(), reason
         )
     print(f"closed, version {version}")
 
 
 @app.command
-def withdraw(
-    site: str, *, reason: str, month: _Month = None, year: _Year = None, by: _By = None
-) -> None:
+def withdraw(site: str, *, reason: str, month: _Month = None, year: _Year = None) -> None:
     """Take a preparation back.
 
     Parameters
@@ -100,17 +90,13 @@ def withdraw(
         Why.
     month, year
         One of them.
-    by
-        Who does it.
     """
     with _connected() as connection:
-        closing.withdraw(connection, _period(connection, site, month, year), _author(by), reason)
+        closing.withdraw(connection, _period(connection, site, month, year), _author(), reason)
 
 
 @app.command
-def reopen(
-    site: str, *, reason: str, month: _Month = None, year: _Year = None, by: _By = None
-) -> None:
+def reopen(site: str, *, reason: str, month: _Month = None, year: _Year = None) -> None:
     """Open a closed period again.
 
     Parameters
@@ -121,11 +107,9 @@ def reopen(
         Why.
     month, year
         One of them.
-    by
-        Who does it.
     """
     with _connected() as connection:
-        closing.reopen(connection, _period(connection, site, month, year), _author(by), reason)
+        closing.reopen(connection, _period(connection, site, month, year), _author(), reason)
 
 
 @app.command
@@ -200,7 +184,7 @@ def difference_lines(found: Sequence[Difference]) -> list[str]:
 
 
 @app.command
-def accept(number: int, *, reason: str, by: _By = None) -> None:
+def accept(number: int, *, reason: str) -> None:
     """Let a difference count: its period is open again, to be prepared and approved anew.
 
     Parameters
@@ -209,8 +193,6 @@ def accept(number: int, *, reason: str, by: _By = None) -> None:
         Of the difference.
     reason
         Why.
-    by
-        Who decides.
     """
     with _connected() as connection:
         row = connection.execute(
@@ -223,11 +205,11 @@ def accept(number: int, *, reason: str, by: _By = None) -> None:
             raise ClosingError(f"there is no difference {number}")
         site, kind, after = row
         period = closing.period_of(connection, site, kind, after - dt.timedelta(days=1))
-        decide(connection, number, "accepted", _author(by), reason, period)
+        decide(connection, number, "accepted", _author(), reason, period)
 
 
 @app.command
-def refuse(number: int, *, reason: str, by: _By = None) -> None:
+def refuse(number: int, *, reason: str) -> None:
     """Keep the signed figure.
 
     Parameters
@@ -236,11 +218,9 @@ def refuse(number: int, *, reason: str, by: _By = None) -> None:
         Of the difference.
     reason
         Why.
-    by
-        Who decides.
     """
     with _connected() as connection:
-        decide(connection, number, "refused", _author(by), reason)
+        decide(connection, number, "refused", _author(), reason)
 
 
 def _short(value: object) -> str:
@@ -254,8 +234,9 @@ def _connected() -> psycopg.Connection[Any]:
     return connect(database_url(), "close", autocommit=True)
 
 
-def _author(by: str | None) -> str:
-    return by or getpass.getuser()
+def _author() -> str:
+    """Who does it is nothing that a command can say of itself."""
+    return getpass.getuser()
 
 
 def _site(connection: psycopg.Connection[Any], code: str) -> int:

@@ -217,8 +217,8 @@ def test_a_closing_that_is_killed_leaves_the_month_prepared(
 ) -> None:
     period = prepare(connection)
     monkeypatch.setenv("ENPILOT_DATABASE_URL", works)
-    command = [sys.executable, "-m", "enpilot", "close", "approve", "works", "--month",
-               "2026-01", "--by", "bob"]  # fmt: skip
+    monkeypatch.setenv("LOGNAME", "bob")
+    command = [sys.executable, "-m", "enpilot", "close", "approve", "works", "--month", "2026-01"]
     waits = (
         "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'pending_difference'::regclass"
     )
