@@ -283,7 +283,8 @@ class EnpiYears:
             for p in self.enpi.products
         )
         output = self._output(period, made)
-        if not output.quantity:
+        # Days cannot be matched with what a counter of a PLC did not see.
+        if not output.quantity or output.coverage < self.enpi.coverage_limit:
             return None
         matched = replace(
             whole,
@@ -406,7 +407,8 @@ def _added(parts: list[OutputTotal]) -> OutputTotal:
     if len(known) < len(parts):
         return OutputTotal(None, 0.0, synthetic=False)
     exact = sum(known, Fraction(0))
-    return OutputTotal(float(exact), 1.0, any(p.synthetic for p in parts), (), exact)
+    coverage = min((p.coverage for p in parts), default=0.0)
+    return OutputTotal(float(exact), coverage, any(p.synthetic for p in parts), (), exact)
 
 
 def annual_rate(target: Target, base_intensity: float | None) -> float | None:
@@ -422,11 +424,11 @@ def annual_rate(target: Target, base_intensity: float | None) -> float | None:
     Returns
     -------
     float or None
-        0.04 for 4 %; None if an end value has no base.
+        0.04 for 4 %; None if an end value has no base, or one that no rate leads away from (F9).
     """
     if target.annual_rate is not None:
         return target.annual_rate
-    if base_intensity is None or target.end_value is None:
+    if base_intensity is None or base_intensity <= 0 or target.end_value is None:
         return None
     return annual_rate_of(base_intensity, target.end_value, target.total_years)
 

@@ -663,3 +663,20 @@ def test_output_that_was_entered_twice_is_a_finding(works: str, tmp_path: Path) 
     found = rows(works, query)
     assert len(found) == 31  # the month lies over each of its days
     assert found[3] == ("section l1 qualified", local(2026, 3, 4), 1)
+
+
+def test_what_a_counter_did_not_see_withholds_the_month(works: str, tmp_path: Path) -> None:
+    apply_plant(works, tmp_path, WORKS + LINE)
+    times = quarters(local(2026, 3, 1), local(2026, 4, 1))
+    import_counts(works, tmp_path, times, steady(times, 500))
+    import_counts(
+        works, tmp_path, times, steady(times, 10), point="mill", side="primary", modulus=None
+    )
+    half = times[len(times) // 2 :]
+    import_counts(
+        works, tmp_path, half, steady(half, 5), point="pieces", quantity="pieces", unit="pcs",
+        register_scale="1", side="primary", modulus=None,
+    )  # fmt: skip
+    compute(works)
+    found = figures(works, "month", "withheld_code, intensity", "code = 'mill'")
+    assert found == [("output_coverage_low", None)]
