@@ -91,6 +91,11 @@ def write_accounting_figures(
         return 0
     carbons = [load_carbon_factors(connection, facts.site_id, s.scheme_id) for s in schemes]
     since = min(span.since, _stale_carbon(connection, facts, carbons, span) or span.since)
+    for table in (*_TABLES, "medium_factor_period"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE site_id = %s AND period_from < %s AND period_to > %s",
+            (facts.site_id, span.until, since),
+        )
     touched = list(_touched(calendar, since, span.until, first, complete))
     if not touched:
         return 0

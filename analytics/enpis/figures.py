@@ -190,6 +190,11 @@ def _write_enpi(
     )
     if first is None or first >= complete:
         return 0
+    # What other shifts, another calendar or another source wrote of these days is no figure now.
+    connection.execute(
+        "DELETE FROM enpi_period WHERE enpi_id = %s AND period_from < %s AND period_to > %s",
+        (enpi.enpi_id, span.until, enpi.calendar.day_of(midnight(span.since, facts.zone))),
+    )
     touched = list(_touched(facts, enpi, span, first, complete))
     if not touched:
         return 0
@@ -272,7 +277,13 @@ def _touched(
 ) -> Iterator[Period]:
     """Yield the periods that have a touched day, themselves, the year before or in their base."""
     years = EnpiYears(facts, enpi, _no_intervals)
-    calendar = enpi.calendar
+    calendar, target = enpi.calendar, enpi.target
+    # The rate towards an end value comes from the whole base year.
+    whole_base = (
+        Period(target.base_from, target.base_to, "rolling_12")
+        if target is not None and target.annual_rate is None
+        else None
+    )
     # The first hours of a civil day may belong to the production day before.
     since = calendar.day_of(midnight(span.since, facts.zone))
     makers: list[Callable[[dt.date, dt.date], Iterator[Period]]] = [
@@ -290,7 +301,7 @@ def _touched(
             known = period.cut(complete)
             held = [known, years.base_period(known)]
             if period.kind in JUDGED_KINDS:
-                held.append(known.moved(-1))
+                held += [known.moved(-1), whole_base]
             if any(p is not None and p.overlaps(since, span.until) for p in held):
                 yield period
 

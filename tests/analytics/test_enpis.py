@@ -680,3 +680,54 @@ def test_what_a_counter_did_not_see_withholds_the_month(works: str, tmp_path: Pa
     compute(works)
     found = figures(works, "month", "withheld_code, intensity", "code = 'mill'")
     assert found == [("output_coverage_low", None)]
+
+
+def test_an_end_value_follows_the_whole_base_year(works: str, tmp_path: Path) -> None:
+    plant = WORKS.replace('annual_rate = "0.04"', 'end_value = "40"')
+    apply_plant(works, tmp_path, plant)
+    level = run(works, tmp_path, local(2025, 1, 1), local(2026, 1, 1))
+    run(works, tmp_path, local(2026, 1, 1), local(2026, 2, 1), level=level)
+    compute(works)
+    query = ("month", "target_intensity", "period_from = '2026-01-01'")
+    [(before,)] = figures(works, *query)
+    e = KGCE_A_DAY / 10
+    assert before == pytest.approx(e * (40 / e) ** (1 / 3))
+    # A second line in July makes the base year better, and the way to the end value shorter.
+    import_production(works, tmp_path, [(local(2025, 7, 1), local(2025, 8, 1), "365")], line="l2")
+    compute(works)
+    whole = e * 10 / 11
+    assert figures(works, *query) == [(pytest.approx(e * (40 / whole) ** (1 / 3)),)]
+
+
+def test_a_shift_that_ended_leaves_no_figure(works: str, tmp_path: Path) -> None:
+    plant = WORKS.replace(
+        'timezone = "Asia/Shanghai"', 'timezone = "Asia/Shanghai"\nproduction_day_start = 08:00:00'
+    ).replace('product = "section"', 'product = "section"\ncalendar = "production"')
+    apply_plant(works, tmp_path, plant + SHIFTS)
+    run(works, tmp_path, local(2026, 3, 1, 8), local(2026, 3, 4, 8))
+    compute(works)
+    assert len(figures(works, "shift", "shift")) == 6
+    ended = SHIFTS.replace('code = "night"', 'code = "night"\nto = 2026-03-02')
+    apply_plant(works, tmp_path, plant + ended)
+    compute(works)
+    found = figures(works, "shift", "period_from, shift")
+    assert [d.day for d, shift in found if shift == "day"] == [1, 2, 3]
+    assert [d.day for d, shift in found if shift == "night"] == [1]
+
+
+def test_another_reporting_month_leaves_no_figure_of_the_old_one(
+    works: str, tmp_path: Path
+) -> None:
+    run(works, tmp_path, local(2026, 1, 1), local(2026, 3, 1))
+    compute(works)
+    assert len(figures(works, "month", "period_from")) == 2
+    apply_plant(
+        works, tmp_path,
+        WORKS.replace('timezone = "Asia/Shanghai"', 'timezone = "Asia/Shanghai"\nmonth_day = 26'),
+    )  # fmt: skip
+    compute(works)
+    starts = [first for (first,) in figures(works, "month", "period_from")]
+    assert starts == [dt.date(2025, 12, 26), dt.date(2026, 1, 26), dt.date(2026, 2, 26)]
+    for table in ("scheme_energy_period", "product_energy_period"):
+        left = rows(works, f"SELECT DISTINCT period_from FROM {table} WHERE period_kind = 'month'")
+        assert {first for (first,) in left} <= set(starts)
