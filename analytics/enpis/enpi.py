@@ -6,7 +6,7 @@ Rules F4, F6-F12, F18, F25 and F37. Days, shifts and weeks have an intensity, bu
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
@@ -163,21 +163,22 @@ class EnpiYears:
         """Return what was signed of a period if it is a closed month, else what is known now."""
         totals = self._totals(period)
         closed = self.closed.get((self.enpi.enpi_id, period.first))
-        if period.kind != "month" or closed is None or totals.energy.energy is None:
+        if period.kind != "month" or closed is None:
             return totals
         if period.after != month_after(period.first, self.enpi.calendar.month_day):
             return totals
-        return _moved(
-            totals,
-            closed.energy - totals.energy.energy,
-            (closed.energy_tce or 0.0) - (totals.energy.energy_tce or 0.0),
-            closed.output - (totals.output.quantity or 0.0),
-        )
+        return _as_signed(totals, [closed])
 
     def _with_signed_months(self, period: Period, totals: _Totals) -> _Totals:
         """Let a longer period hold its closed months as they were signed."""
         if period.kind not in JUDGED_KINDS or period.kind == "month" or not self.closed:
             return totals
+        months = list(self.enpi.calendar.months(period.first, period.after))
+        signed_months = [self.closed.get((self.enpi.enpi_id, m.first)) for m in months]
+        whole = months[-1].after == period.after
+        if totals.intensity is None and whole and None not in signed_months:
+            # What was signed holds although its data are gone, or are doubted.
+            return _as_signed(totals, [m for m in signed_months if m is not None])
         energy = tce = output = 0.0
         for month in self.enpi.calendar.months(period.first, period.after):
             if (self.enpi.enpi_id, month.first) in self.closed and month.after <= period.after:
@@ -384,6 +385,22 @@ class EnpiYears:
             [w for w in weights if w is not None],
             one_unit=len({p.unit for p in self.enpi.products}) == 1,
         )
+
+
+def _as_signed(totals: _Totals, months: Sequence[ClosedMonth]) -> _Totals:
+    """Return totals with nothing but signed months in them."""
+    tce = [m.energy_tce for m in months if m.energy_tce is not None]
+    return replace(
+        totals,
+        energy=replace(
+            totals.energy,
+            energy=sum(m.energy for m in months),
+            energy_tce=sum(tce) if len(tce) == len(months) else None,
+            withheld=None,
+        ),
+        output=replace(totals.output, quantity=sum(m.output for m in months)),
+        withheld=None,
+    )
 
 
 def _moved(totals: _Totals, energy: float, tce: float, output: float) -> _Totals:

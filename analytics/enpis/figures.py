@@ -130,7 +130,8 @@ def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
     """
     for table in (
         "energy_period", "enpi_period", "scheme_energy_period", "carbon_period",
-        "product_energy_period", "medium_factor_period",
+        "product_energy_period", "medium_factor_period", "balance_period",
+        "virtual_point_period", "lot_energy", "enpi_year_end",
     ):  # fmt: skip
         connection.execute(f"DELETE FROM {table} WHERE site_id = %s", (site_id,))
 
