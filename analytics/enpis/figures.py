@@ -176,6 +176,14 @@ def write_enpi_figures(
     int
         Rows written.
     """
+    # An EnPI that ended says nothing of the time after it.
+    for table in ("enpi_period", "lot_energy"):
+        connection.execute(
+            f"DELETE FROM {table} f USING enpi_record r WHERE f.site_id = %s"
+            " AND r.enpi_id = f.enpi_id AND r.superseded_commit_no IS NULL"
+            " AND r.valid_to < f.to_ts",
+            (facts.site_id,),
+        )
     return sum(_write_enpi(connection, facts, enpi, span, version) for enpi in facts.enpis)
 
 
