@@ -30,7 +30,7 @@ from analytics.enpis.targets import (
 )
 from analytics.intervals.sums import SummedSeries
 
-__all__ = ["EnpiFigure", "EnpiYears", "annual_rate", "years_of"]
+__all__ = ["EnpiFigure", "EnpiYears", "annual_rate", "judged_jointly", "years_of"]
 
 # Of a month's energy that may have gone into days without an entry of output (F25).
 _UNMATCHED_LIMIT: Final = 0.10
@@ -335,11 +335,7 @@ class EnpiYears:
         years = years_of(target, period.kind, period.first, period.after)
         if years is None or years <= 0:
             return self._unjudged(period)
-        if (
-            period.kind == "month"
-            and target.target_class != "internal"
-            and self.enpi.calendar.month_number(period.first) <= 2
-        ):
+        if judged_jointly(self.enpi, period.kind, period.first, period.after):
             return Verdict(Status.JOINT)
         rate = self._annual_rate()
         return judge(
@@ -448,6 +444,31 @@ def annual_rate(target: Target, base_intensity: float | None) -> float | None:
     if base_intensity is None or base_intensity <= 0 or target.end_value is None:
         return None
     return annual_rate_of(base_intensity, target.end_value, target.total_years)
+
+
+def judged_jointly(enpi: Enpi, kind: str, first: dt.date, after: dt.date) -> bool:
+    """Say whether a period is January or February alone of a target with a light (F8).
+
+    Parameters
+    ----------
+    enpi
+        With its target.
+    kind, first, after
+        Of the period, local dates [first, after).
+
+    Returns
+    -------
+    bool
+        The year up to the end of January is January alone.
+    """
+    calendar = enpi.calendar
+    return (
+        enpi.target is not None
+        and enpi.target.target_class != "internal"
+        and kind != "rolling_12"
+        and after <= month_after(first, calendar.month_day)
+        and calendar.month_number(first) <= 2
+    )
 
 
 def years_of(target: Target, kind: str, first: dt.date, after: dt.date) -> float | None:

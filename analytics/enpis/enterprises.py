@@ -21,7 +21,7 @@ from analytics.accounting.site_calendar import month_after
 from analytics.accounting.site_facts import SiteFacts
 from analytics.accounting.value_added import ValueAdded, value_added_total
 from analytics.accounting.withheld import WithheldCode
-from analytics.enpis.enpi import annual_rate, years_of
+from analytics.enpis.enpi import annual_rate, judged_jointly, years_of
 from analytics.enpis.targets import Status, Verdict, judge
 
 __all__ = ["SiteFigure", "Sum", "sum_sites", "write_enterprise_figures"]
@@ -246,11 +246,7 @@ def _verdict(
     years = years_of(target, kind, first, after)
     if years is None or years <= 0:
         return Verdict(Status.BASE if years == 0 else Status.NO_TARGET), None
-    if (
-        kind == "month"
-        and target.target_class != "internal"
-        and enpi.calendar.month_number(first) <= 2
-    ):
+    if judged_jointly(enpi, kind, first, after):
         return Verdict(Status.JOINT), None
     whole = sums.get(("rolling_12", target.base_from, target.base_to))
     base = _base_of(target, kind, first, after, sums)

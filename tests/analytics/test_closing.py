@@ -343,6 +343,30 @@ def test_the_last_night_of_a_signed_month_stays_as_it_was_signed(
         close(connection, 1)
     signed = figure(works, "month", dt.date(2026, 2, 1))
     assert signed["closing_version"] == 1
-    import_production(works, tmp_path, [(local(2026, 2, 1, 2), local(2026, 2, 1, 5), "9")], line="b")
+    import_production(
+        works, tmp_path, [(local(2026, 2, 1, 2), local(2026, 2, 1, 5), "9")], line="b"
+    )
     compute(works)
     assert figure(works, "month", dt.date(2026, 2, 1)) == signed
+
+
+def test_a_later_grid_factor_does_not_reach_behind_a_signature(
+    two_months: str, connection: Connection, tmp_path: Path
+) -> None:
+    close(connection, 1)
+    # As if all of it had been computed while the grid factor of an earlier year was the latest.
+    changed = connection.execute(
+        "UPDATE carbon_period SET data_year = data_year - 1 WHERE data_year IS NOT NULL"
+    ).rowcount
+    assert changed > 0
+    times = quarters(local(2026, 3, 1), local(2026, 3, 3))
+    import_counts(two_months, tmp_path, times, steady(times, 100, 59 * 9600))
+    compute(two_months)
+    query = (
+        "SELECT DISTINCT closing_version FROM {} WHERE period_to = '2026-02-01'"
+        " AND period_kind IN ('month', 'year_to_date')"
+    )
+    for table in ("scheme_energy_period", "carbon_period"):
+        assert rows(two_months, query.format(table)) == [(1,)]
+    stale = "SELECT count(*) FROM carbon_period GROUP BY data_year"
+    assert len(rows(two_months, stale)) == 2  # what is not signed follows

@@ -109,3 +109,9 @@ def test_no_rate_leads_to_an_end_value_from_a_base_that_is_not_positive() -> Non
     assert annual_rate(target, 8.0) is not None
     assert annual_rate(target, 0.0) is None
     assert annual_rate(target, -3.0) is None
+
+
+def test_a_negative_base_is_no_leave_to_get_worse() -> None:
+    verdict = judge(-1.95, -2.0, 0.04, 1, 4)
+    assert verdict.target_intensity == pytest.approx(-2.08)
+    assert verdict.status is Status.BEHIND
