@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from analytics.closing import closing
-from analytics.closing.differences import decide, pending_differences
+from analytics.closing.differences import Difference, decide, pending_differences
 from analytics.errors import ClosingError
 from analytics.past import reproduce
 from enpilot.database import connect
@@ -373,3 +373,52 @@ def test_a_later_grid_factor_does_not_reach_behind_a_signature(
         assert rows(two_months, query.format(table)) == [(1,)]
     # What is not signed follows the later factor.
     assert len(rows(two_months, "SELECT DISTINCT data_year FROM carbon_period")) == 1
+
+
+def test_of_month_and_year_the_later_signature_holds(works: str, tmp_path: Path) -> None:
+    times = quarters(local(2026, 1, 1), local(2027, 1, 2))
+    import_counts(works, tmp_path, times, steady(times, 100))
+    import_production(works, tmp_path, [(local(2026, 1, 1), local(2027, 1, 1), "3650")])
+    compute(works)
+    with connect(works, "test", autocommit=True) as connection:
+        for number in range(1, 13):
+            close(connection, number)
+        year = closing.period_of(connection, "works", "year", dt.date(2026, 6, 1))
+        assert not [c for c in closing.prepare(connection, year, "ann", "") if c.level == "block"]
+        closing.approve(connection, year, "bob", "the year")
+        closing.reopen(connection, month(connection, 12), "ann", "a shift book was found")
+        import_production(
+            works, tmp_path, [(local(2026, 12, 1), local(2027, 1, 1), "50")], line="l2"
+        )
+        compute(works)
+        close(connection, 12)
+    said = []
+    for _ in range(2):
+        with connect(works, "test", autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
+                " SELECT site_id, %s, %s, 0 FROM site", (times[-3], times[-2]),
+            )  # fmt: skip
+        compute(works)
+        said.append(figure(works, "year_to_date", dt.date(2027, 1, 1)))
+    # The year was not reopened: what it signed holds, and the shift book waits.
+    assert said[0] == said[1]
+    assert (said[0]["output"], said[0]["closing_version"]) == (pytest.approx(3650), 2)
+    waiting = pending_differences_of(works)
+    assert any(d.fields.get("output") == (3650.0, 3700.0) for d in waiting)
+
+
+def pending_differences_of(url: str) -> list[Difference]:
+    with connect(url, "test", autocommit=True) as connection:
+        return pending_differences(connection, month(connection, 1).site_id)
+
+
+def test_the_time_of_a_signature_is_signed_too(two_months: str, connection: Connection) -> None:
+    close(connection, 1)
+    connection.execute("ALTER TABLE period_closing DISABLE TRIGGER ALL")
+    connection.execute(
+        "UPDATE period_closing SET recorded_at = '2026-02-02 00:00+00' WHERE action = 'closed'"
+    )
+    connection.execute("ALTER TABLE period_closing ENABLE TRIGGER ALL")
+    [last, *_] = rows(two_months, "SELECT closing_id FROM period_closing ORDER BY 1 DESC")
+    assert closing.broken_links(connection, month(connection, 1).site_id) == [last[0]]
