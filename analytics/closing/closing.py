@@ -349,11 +349,12 @@ def _write(
         (period.site_id,),
     ).fetchone()
     previous = None if row is None else row[0]
-    [at] = connection.execute("SELECT now()").fetchone() or ()
+    now = connection.execute("SELECT now()").fetchone()
+    assert now is not None
     version = data_version(connection)
     said = [
         period.kind, period.first, period.after, step.version, step.action, step.author, reason,
-        self_approved, sorted(accepted), version, __version__, step.inputs, at, step.snapshot,
+        self_approved, sorted(accepted), version, __version__, step.inputs, now[0], step.snapshot,
     ]  # fmt: skip
     written = connection.execute(
         "INSERT INTO period_closing (site_id, kind, period_from, period_to, version, action,"
