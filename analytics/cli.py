@@ -18,6 +18,7 @@ from analytics.baselines.report import baseline_lines
 from analytics.cost.cli import bill, demand, invoice
 from analytics.engine import Pass, mark_dirty, run_once
 from analytics.enpis.cli import enpi, output
+from analytics.enpis.totals_cli import totals
 from analytics.past import reproduce
 from analytics.preview import preview
 from analytics.quality.cli import quality
@@ -38,6 +39,7 @@ __all__ = ["app"]
 app = cyclopts.App(name="analyze", help="Readings to energy, EnPIs and verdicts.")
 app.command(enpi)
 app.command(output)
+app.command(totals)
 app.command(balance)
 app.command(energy)
 app.command(bill)

@@ -12,6 +12,7 @@ import psycopg
 
 from analytics.accounting.balance import write_balance_figures
 from analytics.accounting.output_checks import check_output
+from analytics.accounting.reconciliation import reconciled_spans, write_reconciliation_figures
 from analytics.accounting.site_calendar import local_date, midnight
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals
@@ -19,6 +20,7 @@ from analytics.accounting.tariff_registers import check_tariff_registers
 from analytics.baselines.figures import forget_baseline_figures, write_baseline_figures
 from analytics.cost.figures import forget_cost_figures, write_cost_figures
 from analytics.enpis.accounting_figures import write_accounting_figures
+from analytics.enpis.declared_totals import write_declared_enpis
 from analytics.enpis.enterprises import write_enterprise_figures
 from analytics.enpis.figures import Span, forget_figures, write_energy_figures, write_enpi_figures
 from analytics.enpis.lots import write_lot_figures
@@ -287,6 +289,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_enpi_figures(connection, facts, span, version)
             rows += write_accounting_figures(connection, facts, span, version)
             rows += _write_balances(connection, facts, span, version)
+            rows += _write_totals(connection, facts, span, version)
             check_output(connection, facts, span.since, span.until, version)
             check_tariff_registers(connection, facts, span.since, span.complete_until, version)
             rows += write_lot_figures(connection, facts, since, until, version)
@@ -298,6 +301,7 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_quality_figures(connection, facts, span, version)
             apply_closings(connection, site_id, _signed_since(connection, site_id, span, version),
                            version)  # fmt: skip
+        rows += write_declared_enpis(connection, facts, version)
         rows += write_enterprise_figures(connection, facts, version)
         rows += write_year_ends(connection, facts, local_date(through, facts.zone), version)
         connection.execute(
@@ -332,6 +336,18 @@ def _signed_since(
     ).fetchone()
     assert row is not None
     return span.since if row[0] is None else min(span.since, row[0])
+
+
+def _write_totals(
+    connection: psycopg.Connection[Any], facts: SiteFacts, span: Span, version: int
+) -> int:
+    until = min(span.until, span.complete_until)
+    spans = reconciled_spans(connection, facts, span.since, until)
+    if not spans:
+        return 0
+    low, high = midnight(spans[0][0], facts.zone), midnight(until, facts.zone)
+    intervals = SiteIntervals(connection, facts, low, high)
+    return write_reconciliation_figures(connection, facts, intervals, span.since, until, version)
 
 
 def _newly_complete(

@@ -182,7 +182,7 @@ def _note(
 def _causes(
     connection: psycopg.Connection[Any], site_id: int, as_of: int, first: dt.date, after: dt.date
 ) -> dict[str, Any]:
-    """Say what became known after the closing: batches, corrections, output, ledger entries."""
+    """Say what became known after the closing: batches, corrections, output, ledger, plant."""
     row = connection.execute(
         "SELECT"
         " (SELECT count(*) FROM batch_ledger b JOIN stream s USING (stream_no)"
@@ -196,11 +196,28 @@ def _causes(
         " (SELECT count(*) FROM output WHERE site_id = %(s)s AND commit_no > %(v)s"
         "  AND from_ts < %(b)s::date + 1 AND to_ts > %(a)s::date - 1),"
         " (SELECT count(*) FROM energy_ledger WHERE site_id = %(s)s AND commit_no > %(v)s"
-        "  AND from_ts < %(b)s::date + 1 AND to_ts > %(a)s::date - 1)",
+        "  AND from_ts < %(b)s::date + 1 AND to_ts > %(a)s::date - 1),"
+        " (SELECT count(*) FROM ("
+        "  SELECT commit_no FROM site_record WHERE site_id = %(s)s"
+        "  UNION ALL SELECT r.commit_no FROM point_record r JOIN point USING (point_id)"
+        "   WHERE site_id = %(s)s"
+        "  UNION ALL SELECT commit_no FROM site_factor WHERE site_id = %(s)s"
+        "  UNION ALL SELECT r.commit_no FROM area_record r JOIN area USING (area_id)"
+        "   WHERE site_id = %(s)s"
+        "  UNION ALL SELECT i.commit_no FROM installation i JOIN point USING (point_id)"
+        "   WHERE site_id = %(s)s"
+        "  UNION ALL SELECT r.commit_no FROM scheme_record r JOIN scheme USING (scheme_id)"
+        "   WHERE site_id = %(s)s"
+        "  UNION ALL SELECT r.commit_no FROM enpi_record r JOIN enpi USING (enpi_id)"
+        "   WHERE site_id = %(s)s"
+        "  UNION ALL SELECT t.commit_no FROM target t JOIN enpi USING (enpi_id)"
+        "   WHERE site_id = %(s)s"
+        "  UNION ALL SELECT a.commit_no FROM base_adjustment a JOIN enpi USING (enpi_id)"
+        "   WHERE site_id = %(s)s) said WHERE commit_no > %(v)s)",
         {"s": site_id, "v": as_of, "a": first, "b": after},
     ).fetchone()
     assert row is not None
-    names = ("late_batches", "corrections", "output_entries", "ledger_entries")
+    names = ("late_batches", "corrections", "output_entries", "ledger_entries", "plant_records")
     return {name: count for name, count in zip(names, row, strict=True) if count}
 
 

@@ -5,6 +5,7 @@
     EnpilotError
     ├── ConfigurationError
     │   ├── ImportRefusedError     a file cannot be imported as it is; nothing was written
+    │   ├── ClosedPeriodError      a plant file would change what signed figures were made of
     │   ├── CorrectionError        a correction that cannot be proposed or decided like this
     │   ├── SourceError            a publisher's file that does not fit the plant
     │   └── TokenError             a token that cannot be made or ended like this
@@ -24,6 +25,7 @@ from enpilot.wire import Refusal
 
 __all__ = [
     "BrokerUnavailableError",
+    "ClosedPeriodError",
     "CorrectionError",
     "EntriesRefusedError",
     "ImportRefusedError",
@@ -54,6 +56,18 @@ class ImportRefusedError(ConfigurationError):
         super().__init__(f"{file}: " + "; ".join(errors))
         self.file = file
         self.errors = errors
+
+
+class ClosedPeriodError(ConfigurationError):
+    """A plant file that would change what closed periods were computed of; nothing was applied."""
+
+    def __init__(self, site: str, periods: list[str]) -> None:
+        super().__init__(
+            f"site {site}: the file changes what closed periods were computed of:"
+            f" {', '.join(periods)}; date the change after them, or say why with `--reopen-reason`:"
+            " their figures stay signed and the differences wait"
+        )
+        self.periods = periods
 
 
 class CorrectionError(ConfigurationError):

@@ -173,7 +173,7 @@ def differences(site: str) -> None:
         causes = ", ".join(f"{count} {name}" for name, count in d.causes.items()) or "a base"
         print(f"{d.difference_id}  {d.figure}  because of {causes}")
         for name, (closed, computed) in d.fields.items():
-            print(f"    {name}: {closed} → {computed}")
+            print(f"    {name}: {_short(closed)} → {_short(computed)}")
     if not found:
         print("nothing waits")
 
@@ -220,6 +220,13 @@ def refuse(number: int, *, reason: str, by: _By = None) -> None:
     """
     with _connected() as connection:
         decide(connection, number, "refused", _author(by), reason)
+
+
+def _short(value: object) -> str:
+    """Write what a figure's field holds; six digits tell a difference apart for people."""
+    if value is None:
+        return "—"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 def _connected() -> psycopg.Connection[Any]:

@@ -51,9 +51,10 @@ def pending_differences(connection: psycopg.Connection[Any], site_id: int) -> li
     list of Difference
         In the order in which they were found.
     """
+    names = _names(connection, site_id)
     return [
         Difference(
-            number, closing, f"{kind} " + " ".join(f"{k}={v}" for k, v in sorted(key.items())),
+            number, closing, _figure(kind, key, names),
             {
                 name: (closed.get(name), None if computed is None else computed.get(name))
                 for name in sorted(closed)
@@ -68,6 +69,29 @@ def pending_differences(connection: psycopg.Connection[Any], site_id: int) -> li
             (site_id,),
         )
     ]  # fmt: skip
+
+
+def _names(connection: psycopg.Connection[Any], site_id: int) -> dict[tuple[str, int], str]:
+    return {
+        (f"{kind}_id", number): code
+        for kind in ("enpi", "point", "scheme")
+        for number, code in connection.execute(
+            f"SELECT {kind}_id, code FROM {kind} WHERE site_id = %s", (site_id,)
+        )
+    }
+
+
+def _figure(kind: str, key: dict[str, Any], names: dict[tuple[str, int], str]) -> str:
+    """Name a figure as people do: its table, what it is of, its period."""
+    said = [names.get((name, value), str(value)) for name, value in key.items()
+            if name.endswith("_id")]  # fmt: skip
+    period = f"{key['period_kind']} from {key['period_from']}"
+    other = [
+        str(value)
+        for name, value in sorted(key.items())
+        if value and not name.endswith("_id") and not name.startswith("period_")
+    ]
+    return " ".join([kind.removesuffix("_period"), *said, *other, period])
 
 
 def decide(

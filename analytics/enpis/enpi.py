@@ -167,7 +167,14 @@ class EnpiYears:
             return totals
         if period.after != month_after(period.first, self.enpi.calendar.month_day):
             return totals
-        return _as_signed(totals, [closed])
+        if totals.intensity is None or totals.energy.energy is None:
+            return _as_signed(totals, [closed])
+        return _moved(
+            totals,
+            closed.energy - totals.energy.energy,
+            (closed.energy_tce or 0.0) - (totals.energy.energy_tce or 0.0),
+            closed.output - (totals.output.quantity or 0.0),
+        )
 
     def _with_signed_months(self, period: Period, totals: _Totals) -> _Totals:
         """Let a longer period hold its closed months as they were signed."""
@@ -386,15 +393,18 @@ class EnpiYears:
 def _as_signed(totals: _Totals, months: Sequence[ClosedMonth]) -> _Totals:
     """Return totals with nothing but signed months in them."""
     tce = [m.energy_tce for m in months if m.energy_tce is not None]
+    made = sum((Fraction(m.output) for m in months), Fraction(0))
+    one = len(totals.products) == 1
     return replace(
         totals,
+        products=tuple(replace(p, exact=made if one else None) for p in totals.products),
         energy=replace(
             totals.energy,
             energy=sum(m.energy for m in months),
             energy_tce=sum(tce) if len(tce) == len(months) else None,
             withheld=None,
         ),
-        output=replace(totals.output, quantity=sum(m.output for m in months)),
+        output=replace(totals.output, quantity=float(made)),
         withheld=None,
     )
 
@@ -404,8 +414,15 @@ def _moved(totals: _Totals, energy: float, tce: float, output: float) -> _Totals
     if totals.energy.energy is None or totals.output.quantity is None:
         return totals
     held = totals.energy
+    # What was signed is a sum: of several products nobody can say which of them it would move.
+    products = (
+        (replace(totals.products[0], exact=(totals.products[0].exact or 0) + Fraction(output)),)
+        if len(totals.products) == 1
+        else tuple(replace(p, exact=None) for p in totals.products)
+    )
     return replace(
         totals,
+        products=products if output else totals.products,
         energy=replace(
             held,
             energy=totals.energy.energy + energy,

@@ -132,6 +132,7 @@ def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
         "energy_period", "enpi_period", "scheme_energy_period", "carbon_period",
         "product_energy_period", "medium_factor_period", "balance_period",
         "virtual_point_period", "lot_energy", "enpi_year_end",
+        "declared_enpi_period", "reconciliation_period",
     ):  # fmt: skip
         connection.execute(f"DELETE FROM {table} WHERE site_id = %s", (site_id,))
 

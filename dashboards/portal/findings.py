@@ -22,6 +22,10 @@ _ACCOUNTING: Final = {
     ),
     "output_overlaps": ("产量记录时段重叠", "entries of output overlap"),
     "balance_off": ("分表之和大于总表", "sub-meters count more than their main meter"),
+    "totals_differ": (
+        "计量、发票与上报数不符",
+        "metered, invoiced and declared energy differ",
+    ),
     "factor_missing": ("缺少折标系数", "no standard-coal factor holds"),
     "carbon_factor_missing": ("缺少碳排放因子", "no carbon factor holds"),
     "conversion_cycle": ("自产能源互相循环，无法求解", "in-house media only feed each other"),

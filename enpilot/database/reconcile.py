@@ -41,6 +41,7 @@ _READABLE = (
     "shift", "shift_record", "production_counter", "base_adjustment", "value_added",
     "enterprise_enpi_period", "lot_energy", "virtual_point", "virtual_point_record",
     "virtual_point_period", "balance_period", "enpi_year_end", "period_state", "pending_difference",
+    "declared_total", "reconciliation_period", "declared_enpi_period",
     "area", "area_record", "conversion", "allocation", "site_factor", "scheme_energy_period",
     "ledger_shape",
     "carbon_period", "product_energy_period", "medium_factor_period",

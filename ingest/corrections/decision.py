@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import Any
 
 import psycopg
 
 from enpilot.database import draw_commit_no
 from ingest.errors import CorrectionError
+from ingest.imports.closed import closed_periods
 
 __all__ = ["approve", "reject", "revoke"]
 
@@ -101,11 +103,19 @@ def _proposed(
             f"correction {correction_id} is decided already: {', '.join(sorted(decided))}"
         )
     row = connection.execute(
-        "SELECT author, second_person, site_id FROM correction WHERE correction_id = %s",
+        "SELECT c.author, c.second_person, c.site_id, c.from_ts, c.to_ts, r.timezone"
+        " FROM correction c JOIN site_record r USING (site_id) WHERE c.correction_id = %s"
+        " AND r.superseded_commit_no IS NULL ORDER BY r.valid_from DESC LIMIT 1",
         (correction_id,),
     ).fetchone()
     assert row is not None  # _state has locked it
-    return row[0], row[1], row[2]
+    author, second_person, site_id, since, until, zone = row
+    # A period may have been closed since it was proposed.
+    if "closed_period" not in second_person and closed_periods(
+        connection, site_id, zoneinfo.ZoneInfo(zone), [(since, until)]
+    ):
+        second_person = ["closed_period", *second_person]
+    return author, second_person, site_id
 
 
 def _state(connection: psycopg.Connection[Any], correction_id: int) -> set[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from enpilot.quantities import unit_ratio
+from ingest.imports.closed import closed_periods
 
 if TYPE_CHECKING:
     from ingest.corrections.proposal import SeriesAtSite
@@ -34,11 +35,14 @@ def why_second_person(
     Returns
     -------
     list of str
-        "boundary_point": the point counts towards the plant's total. "factor": all numbers of the
+        "closed_period": it changes what signed figures were computed of. "boundary_point": the
+        point counts towards the plant's total. "factor": all numbers of the
         span are multiplied anew. "share_of_month": more than 0.5 % of the point's month, or a month
         of which nothing is known yet.
     """
     reasons = []
+    if closed_periods(connection, series.site_id, series.zone, [(since, until)]):
+        reasons.append("closed_period")
     if _is_boundary(connection, series.point_id, since, until):
         reasons.append("boundary_point")
     if kind == "meaning":

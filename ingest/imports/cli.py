@@ -12,13 +12,14 @@ import cyclopts
 from enpilot.database import connect, database_url
 from enpilot.plant import load_plant
 from enpilot.progress import progress_bar
+from ingest.imports.declared import import_declared
 from ingest.imports.energy import import_energy
 from ingest.imports.invoice import import_invoice
 from ingest.imports.manual import import_manual
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
 from ingest.imports.readings import import_readings
-from ingest.imports.report import report_lines
+from ingest.imports.report import months_line, report_lines
 from ingest.imports.result import ImportResult
 from ingest.imports.retract import retract as retract_import
 from ingest.imports.run_list import list_imports
@@ -35,13 +36,31 @@ DryRun = Annotated[bool, cyclopts.Parameter(help="Check and compare everything, 
 
 
 @app.command
-def plant(file: Path, *, reason: str = "plant file applied") -> None:
-    """Apply a plant file; what changes is superseded, never edited."""
+def plant(
+    file: Path, *, reason: str = "plant file applied", reopen_reason: str | None = None
+) -> None:
+    """Apply a plant file; what changes is superseded, never edited.
+
+    Parameters
+    ----------
+    file
+        See the reference of plant files.
+    reason
+        Kept with every record that changes.
+    reopen_reason
+        Why it may change what closed periods were computed of; without, it is refused.
+    """
     described = load_plant(file)
     with connect(database_url(), "import plant", autocommit=True) as connection:
-        changes = import_plant(connection, described, _author(), reason)
+        changes = import_plant(
+            connection, described, _author(), reason, reopen_reason=reopen_reason
+        )
     done = ", ".join(f"{n} {kind}" for kind, n in changes.changes.items() if n)
     print(f"site {changes.site}: {done or 'nothing to change'}")
+    if changes.total:
+        print(months_line(changes.months))
+    for period in changes.closed:
+        print(f"  {period} is closed: what changes waits, see `enpilot close differences`")
 
 
 @app.command
@@ -91,6 +110,18 @@ def value_added(
     """Import value added of enterprises, by price basis; a revision is a new vintage."""
     with connect(database_url(), "import value-added", autocommit=True) as connection:
         result = import_value_added(
+            connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
+        )
+    _report(file, result)
+
+
+@app.command
+def declared(
+    file: Path, *, mapping: Mapping, supersede: Supersede = False, dry_run: DryRun = False
+) -> None:
+    """Import totals that were declared to an authority, to stand beside meters and invoices."""
+    with connect(database_url(), "import declared", autocommit=True) as connection:
+        result = import_declared(
             connection, file, mapping, _author(), supersede=supersede, dry_run=dry_run
         )
     _report(file, result)

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 __all__ = [
+    "DECLARED",
     "ENERGY",
     "MANUAL",
     "OUTPUT",
@@ -30,7 +31,8 @@ __all__ = [
 class EntryKind:
     """A table of entries: its number, what identifies an entry, and what it says.
 
-    ``name`` is what an import of it is called.
+    ``name`` is what an import of it is called; ``signed`` whether figures that are signed when a
+    period closes are made of it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class EntryKind:
     key: tuple[str, ...]
     value: tuple[str, ...]
     extra: tuple[str, ...] = ()
+    signed: bool = True
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -75,6 +78,7 @@ VARIABLES: Final = EntryKind(
     "value_id",
     ("relevant_variable_id", "from_ts", "to_ts"),
     ("value",),
+    signed=False,
 )
 VALUE_ADDED: Final = EntryKind(
     "value_added",
@@ -83,6 +87,14 @@ VALUE_ADDED: Final = EntryKind(
     ("enterprise_id", "price_year", "from_ts", "to_ts"),
     ("value_yuan",),
     ("period_from", "period_to", "deflator", "published"),
+)
+DECLARED: Final = EntryKind(
+    "declared",
+    "declared_total",
+    "declared_total_id",
+    ("medium", "from_ts", "to_ts"),
+    ("quantity", "unit", "tce", "document"),
+    signed=False,
 )
 _PROVENANCE: Final = ("source", "synthetic")
 

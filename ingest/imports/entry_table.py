@@ -17,6 +17,7 @@ from enpilot.database import draw_commit_no
 from ingest import ledger
 from ingest.errors import ImportRefusedError
 from ingest.imports.cells import amounts, from_objects, texts
+from ingest.imports.closed import closed_among
 from ingest.imports.entries import (
     Entry,
     EntryKind,
@@ -161,7 +162,7 @@ def import_entries(
             _say(kind, planned, supersede, result, months)
             if judge is not None:
                 judge(connection, site, planned, supersede, findings)
-        result.months = months.named()
+        _note_months(connection, kind, site, months, result)
         return result
     stream_no = open_import(
         connection, named, site, kind.name, table, mapping, author, supersede=supersede, batches=1,
@@ -204,8 +205,20 @@ def import_entries(
                 " VALUES (%s, %s, %s, %s)",
                 (site.site_id, min(s[0] for s in changed), max(s[1] for s in changed), commit_no),
             )
-    result.months = months.named()
+    _note_months(connection, kind, site, months, result)
     return result
+
+
+def _note_months(
+    connection: psycopg.Connection[Any],
+    kind: EntryKind,
+    site: ImportSite,
+    months: ChangedMonths,
+    result: ImportResult,
+) -> None:
+    result.months = months.named()
+    if kind.signed:
+        result.closed = closed_among(connection, site.site_id, result.months)
 
 
 def _written(planned: Planned, supersede: bool) -> list[Entry]:

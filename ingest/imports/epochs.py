@@ -15,6 +15,7 @@ from ingest.meaning import ratio_of
 
 __all__ = ["note_register", "split_by_installation"]
 
+_INSTANT = dt.timedelta(microseconds=1)
 _FAR = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 
@@ -79,6 +80,8 @@ def split_by_installation(
                 if item is None
                 else ratio_of(quantity, side, item.ct_ratio, item.pt_ratio, item.sign)
             )
+            if other:
+                author.changed.append((begin, None if stop == _FAR else stop))
             _insert_piece(
                 connection, epoch_id, (number, ratio) if other else None, (begin, stop), author
             )
@@ -152,7 +155,8 @@ def note_register(
         1 if something new was noted, else 0.
     """
     row = connection.execute(
-        "SELECT i.installation_id, r.series_id, r.opening_raw, r.closing_raw, i.valid_to"
+        "SELECT i.installation_id, r.series_id, r.opening_raw, r.closing_raw, i.valid_to,"
+        " i.commit_no"
         " FROM installation i LEFT JOIN installation_register r"
         " ON r.installation_id = i.installation_id AND r.series_id = %s"
         " AND r.superseded_commit_no IS NULL"
@@ -160,7 +164,7 @@ def note_register(
         (series_id, point_id, installed_at),
     ).fetchone()
     assert row is not None  # the installation was recorded just before
-    installation_id, noted, opening, closing, until = row
+    installation_id, noted, opening, closing, until, commit_no = row
     said = tuple(None if level is None else Decimal(level) for level in levels)
     if noted is not None and (opening, closing) == said:
         return 0
@@ -174,6 +178,9 @@ def note_register(
         " author, commit_no) VALUES (%s, %s, %s, %s, %s, %s)",
         (installation_id, series_id, *said, author.name, author.commit_no),
     )
+    # What a new installation changes, its meaning says.
+    if noted is not None or (commit_no < author.commit_no and said != (None, None)):
+        author.changed.extend((at, at + _INSTANT) for at in (installed_at, until) if at is not None)
     # The advance at either end of the installation hangs on it.
     connection.execute(
         "INSERT INTO dirty (series_id, from_ts, to_ts, commit_no)"

@@ -24,6 +24,7 @@ from enpilot.wire import QualityFlag
 from ingest import ledger
 from ingest.errors import ImportRefusedError
 from ingest.imports.anchors import Anchor, compare_anchor, earlier_level, has_telemetry_around
+from ingest.imports.closed import closed_among
 from ingest.imports.entries import MANUAL, Entry, Planned, lock_entries, plan_entries, write_entries
 from ingest.imports.findings import FINDINGS, Findings
 from ingest.imports.manual_table import MANUAL_FIELDS, ManualLine, read_manual
@@ -132,7 +133,7 @@ class _ManualImport:
         if dry_run:
             with connection.transaction(force_rollback=True):
                 self._plan(result)
-            result.months = self._months.named()
+            self._note_months(result)
             return result
         stream_no = open_import(
             connection, named, self._site, "manual", self._table, self._mapping, self._author,
@@ -150,8 +151,12 @@ class _ManualImport:
             lock_entries(connection, self._site.site_id)
             planned, judged = self._plan(result)
             self._write(planned, judged, stream_no, result)
-        result.months = self._months.named()
+        self._note_months(result)
         return result
+
+    def _note_months(self, result: ImportResult) -> None:
+        result.months = self._months.named()
+        result.closed = closed_among(self._connection, self._site.site_id, result.months)
 
     def _plan(self, result: ImportResult) -> tuple[Planned, list[_Judged]]:
         judged = [self._judge(read) for read in self._read]

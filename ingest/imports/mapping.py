@@ -185,6 +185,12 @@ class EnergyMapping(EntryMapping, kw_only=True):
     calorific_unit: Literal["kJ/kg", "MJ/kg", "kcal/kg"] = "kJ/kg"
 
 
+class DeclaredMapping(EntryMapping, kw_only=True):
+    """Mapping of totals that were declared to an authority."""
+
+    units: dict[str, UnitWord] = {}
+
+
 class ManualSeries(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A register that people read, as its display shows it: so many decimals of a unit."""
 
@@ -271,7 +277,7 @@ def _mistakes(mapping: ImportMapping) -> Iterator[str]:
                 )
             if not _cumulative(series.quantity):
                 yield f"{series.quantity} is not a register's - at `$.series[{i}].quantity`"
-    if isinstance(mapping, EnergyMapping):
+    if isinstance(mapping, EnergyMapping | DeclaredMapping):
         ours = {u for q in QUANTITIES.values() for u in q.units}
         for word, unit in mapping.units.items():
             if unit.unit not in ours:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +14,10 @@ import psycopg
 
 from enpilot.database import draw_commit_no
 from enpilot.plant import Plant
+from ingest.errors import ClosedPeriodError
+from ingest.imports.closed import ClosedPeriod, closed_periods
 from ingest.imports.epochs import note_register, split_by_installation
+from ingest.imports.months import ChangedMonths
 from ingest.imports.plant_accounting import import_accounting
 from ingest.imports.plant_baselines import import_baselines
 from ingest.imports.plant_production import import_production
@@ -26,10 +31,16 @@ __all__ = ["PlantChanges", "import_plant"]
 
 @dataclass(slots=True)
 class PlantChanges:
-    """How many records of each kind were inserted or superseded."""
+    """How many records of each kind were inserted or superseded, and what follows.
+
+    ``months`` are those with figures that are computed of other facts now, "2026-03"; ``closed``
+    the signed periods among them, whose figures stay while the differences wait.
+    """
 
     site: str
     changes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    months: list[str] = field(default_factory=list)
+    closed: list[ClosedPeriod] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -38,7 +49,12 @@ class PlantChanges:
 
 
 def import_plant(
-    connection: psycopg.Connection[Any], plant: Plant, author: str, reason: str
+    connection: psycopg.Connection[Any],
+    plant: Plant,
+    author: str,
+    reason: str,
+    *,
+    reopen_reason: str | None = None,
 ) -> PlantChanges:
     """Make the database say what the plant file says, in one transaction.
 
@@ -53,17 +69,30 @@ def import_plant(
         As `enpilot.plant.load_plant` returned it.
     author, reason
         Kept with every record that changes.
+    reopen_reason
+        Why the file may change what closed periods were computed of; kept with the records too.
+        Their figures stay signed, and what they would be now waits for a decision.
 
     Returns
     -------
     PlantChanges
         What changed.
+
+    Raises
+    ------
+    ClosedPeriodError
+        If the file would change a closed period and no reason is given; nothing is applied then.
     """
+    if reopen_reason is not None:
+        reason = f"{reason}; changes a closed period: {reopen_reason}"
     with connection.transaction():
         # Few rows and rare, so the number may be drawn first although other writers wait for it.
-        return _PlantImport(
+        changes = _PlantImport(
             connection, plant, Author(author, reason, draw_commit_no(connection))
         ).apply()
+        if changes.closed and not (reopen_reason or "").strip():
+            raise ClosedPeriodError(plant.site.code, [str(p) for p in changes.closed])
+    return changes
 
 
 class _PlantImport:
@@ -95,6 +124,7 @@ class _PlantImport:
         self._baselines()
         self._tariffs()
         self._waste()
+        self._find_changed()
         if self._changes.total:
             self._connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
@@ -102,6 +132,33 @@ class _PlantImport:
                 (self._site_id, self._plant.site.valid_from, self._author.commit_no),
             )
         return self._changes
+
+    def _find_changed(self) -> None:
+        """Find the months, and the closed periods, whose figures are of other facts now."""
+        site = self._plant.site
+        zone = zoneinfo.ZoneInfo(site.timezone)
+        row = self._connection.execute(
+            "SELECT min(period_from), max(period_to), now() FROM ("
+            " SELECT period_from, period_to FROM energy_period WHERE site_id = %(s)s"
+            " UNION ALL SELECT period_from, period_to FROM enpi_period WHERE site_id = %(s)s"
+            " UNION ALL SELECT period_from, period_to FROM cost_period WHERE site_id = %(s)s"
+            ") figures",
+            {"s": self._site_id},
+        ).fetchone()
+        assert row is not None
+        if row[0] is None:
+            return
+        first, after = (dt.datetime.combine(day, dt.time(), zone) for day in row[:2])
+        after = min(after, row[2])
+        spans = [
+            (max(since, first), after if until is None else min(until, after))
+            for since, until in self._author.changed
+        ]
+        spans = [(since, until) for since, until in spans if since < until]
+        months = ChangedMonths(zone)
+        months.add_spans(spans)
+        self._changes.months = months.named()
+        self._changes.closed = closed_periods(self._connection, self._site_id, zone, spans)
 
     def _records(self, table: str, key: dict[str, Any], rows: list[DatedRow]) -> None:
         self._changes.changes[table] += reconcile_records(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from enpilot.plant import Enpi, Plant, Target
+from ingest.imports.changed_facts import FactSpan, OpenSpan, changed_spans
 from ingest.imports.records import Author, dated_row, names_of, reconcile_records, thing
 from ingest.meaning import series_of
 
@@ -93,6 +95,8 @@ def import_production(
             "virtual_point_record", {"virtual_point_id": number},
             [(v, names_of(v.name) | {"formula": v.formula}) for v in virtual],
         )  # fmt: skip
+    assert plant.site.valid_from is not None  # load_plant settles it
+    zone = plant.site.valid_from.tzinfo
     schemes = {e.code: ids["scheme", e.scheme] for e in plant.enpi}
     for enpi in plant.enpi:
         number = thing(connection, "enpi", {"site_id": site_id, "code": enpi.code})
@@ -100,7 +104,7 @@ def import_production(
         records("enpi_record", {"enpi_id": number}, [(enpi, _enpi(enpi, schemes[enpi.code], ids))])
     for target in plant.target:
         changes["target"] += _target(
-            connection, target, ids["enpi", target.enpi], schemes[target.enpi], author
+            connection, target, ids["enpi", target.enpi], schemes[target.enpi], author, zone
         )
     for a in plant.base_adjustment:
         facts = {
@@ -139,6 +143,7 @@ def _target(
     enpi_id: int,
     scheme_id: int,
     author: Author,
+    zone: dt.tzinfo | None,
 ) -> int:
     said = {
         "base_from": target.base_from,
@@ -160,6 +165,8 @@ def _target(
     ).fetchone()
     if held == tuple(said.values()):
         return 0
+    before = None if held is None else dict(zip(said, held, strict=True))
+    author.changed.extend(_judged_anew(before, said, zone))
     connection.execute(
         f"UPDATE target SET superseded_commit_no = %s WHERE {where}"
         " AND superseded_commit_no IS NULL",
@@ -171,6 +178,24 @@ def _target(
         (*key.values(), *said.values(), author.name, author.reason, author.commit_no),
     )
     return 1
+
+
+def _judged_anew(
+    before: Mapping[str, Any] | None, said: Mapping[str, Any], zone: dt.tzinfo | None
+) -> list[OpenSpan]:
+    """Return the time whose verdicts change with a target; its base only where that moves."""
+    same_base = before is not None and all(
+        before[name] == said[name] for name in ("base_from", "base_to", "scheme_id")
+    )
+
+    def facts(of: Mapping[str, Any]) -> FactSpan:
+        since, until = (
+            dt.datetime.combine(of[name], dt.time(), zone).astimezone(dt.UTC)
+            for name in ("base_to" if same_base else "base_from", "end_to")
+        )
+        return of, since, until
+
+    return changed_spans("target", [] if before is None else [facts(before)], [facts(said)])
 
 
 def _grouped(items: list[Any], name: str) -> list[tuple[Any, list[Any]]]:

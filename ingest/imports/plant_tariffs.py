@@ -115,11 +115,13 @@ def _calendar_days(
     if not rows and held is None:
         return 0
     if not rows:  # no row says which facts to compare
-        return connection.execute(
+        gone = connection.execute(
             "UPDATE calendar_day SET superseded_commit_no = %s WHERE site_id = %s"
-            " AND superseded_commit_no IS NULL",
+            " AND superseded_commit_no IS NULL RETURNING valid_from, valid_to",
             (author.commit_no, site_id),
-        ).rowcount
+        ).fetchall()
+        author.changed.extend(gone)
+        return len(gone)
     return reconcile_records(connection, "calendar_day", {"site_id": site_id}, rows, author)
 
 

@@ -22,6 +22,7 @@ from enpilot.progress import Tell
 from enpilot.wire import QualityFlag
 from ingest import ledger
 from ingest.errors import ImportRefusedError
+from ingest.imports.closed import closed_among
 from ingest.imports.consumption import foreign_readings, plan_derived
 from ingest.imports.findings import Findings
 from ingest.imports.mapping import ReadingsMapping, read_mapping
@@ -426,6 +427,7 @@ class _ReadingsImport:
     def _finished(self) -> ImportResult:
         result = self._result
         result.months = self._months.named()
+        result.closed = closed_among(self._connection, self._site.site_id, result.months)
         return result
 
 

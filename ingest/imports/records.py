@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from enpilot.plant.base import Dated, Names
+from ingest.imports.changed_facts import OpenSpan, changed_spans
 
 __all__ = ["Author", "DatedRow", "dated_row", "names_of", "reconcile_records", "thing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who changes records, why, and in which transaction."""
+    """Who changes records, why, and in which transaction.
+
+    ``changed`` collects the spans in which figures are computed of other facts than before.
+    """
 
     name: str
     reason: str
     commit_no: int
+    changed: list[OpenSpan] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +107,16 @@ def reconcile_records(
         ),
         list(key.values()),
     ).fetchall()
-    said = [(*(row.facts.get(f) for f in facts), row.valid_from, row.valid_to) for row in wanted]
+    said: list[tuple[Any, ...]] = [
+        (*(row.facts.get(f) for f in facts), row.valid_from, row.valid_to) for row in wanted
+    ]
     unsaid = [row[0] for row in current if tuple(row[1:]) not in said]
-    held = [tuple(row[1:]) for row in current]
+    held: list[tuple[Any, ...]] = [tuple(row[1:]) for row in current]
+    before, after = (
+        [(dict(zip(facts, values, strict=False)), values[-2], values[-1]) for values in rows]
+        for rows in (held, said)
+    )
+    author.changed.extend(changed_spans(table, before, after))
     for ctid in unsaid:
         connection.execute(
             sql.SQL("UPDATE {} SET superseded_commit_no = %s WHERE ctid = %s::tid").format(

@@ -9,7 +9,7 @@ from typing import Final
 from ingest.imports.result import ImportResult
 from ingest.imports.series_checks import SeriesSummary
 
-__all__ = ["report_lines"]
+__all__ = ["months_line", "report_lines"]
 
 _MOST_SERIES: Final = 50
 _MOST_MONTHS: Final = 24
@@ -41,13 +41,21 @@ def report_lines(file: Path, result: ImportResult) -> Iterator[str]:
     yield from _findings(result)
 
 
+def months_line(months: Sequence[str]) -> str:
+    """Return the line that names months whose figures change."""
+    if not months:
+        return "  no month's figures change"
+    more = len(months) - _MOST_MONTHS
+    return f"  figures change of: {', '.join(months[:_MOST_MONTHS])}" + (
+        f" and {more} more months" if more > 0 else ""
+    )
+
+
 def _months(result: ImportResult) -> Iterator[str]:
-    if not result.months:
-        yield "  no month's figures change"
-        return
-    shown = ", ".join(result.months[:_MOST_MONTHS])
-    more = len(result.months) - _MOST_MONTHS
-    yield f"  figures change of: {shown}" + (f" and {more} more months" if more > 0 else "")
+    yield months_line(result.months)
+    if result.closed:
+        shown = ", ".join(result.closed[:_MOST_MONTHS])
+        yield f"  closed: what changes of {shown} waits as a difference"
 
 
 def _series(series: list[SeriesSummary]) -> Iterator[str]:

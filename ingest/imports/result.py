@@ -32,6 +32,8 @@ class ImportResult:
         One summary a series; only readings have them.
     months
         Months of the site whose figures change, "2026-03", in order.
+    closed
+        Those of them that are signed: their figures stay, what would change waits.
     """
 
     stream: UUID
@@ -44,6 +46,7 @@ class ImportResult:
     findings: Findings = field(default_factory=Findings)
     series: list[SeriesSummary] = field(default_factory=list)
     months: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
     @property
     def conflicts(self) -> int:

@@ -10,6 +10,7 @@ import psycopg
 from enpilot.database import draw_commit_no
 from enpilot.errors import ConfigurationError
 from ingest.imports.entries import (
+    DECLARED,
     ENERGY,
     MANUAL,
     OUTPUT,
@@ -30,8 +31,8 @@ def retract(connection: psycopg.Connection[Any], stream: UUID, author: str, reas
     Returns
     -------
     int
-        Readings, entries of output, of the ledger and of variables, and manual readings that no
-        longer count.
+        Readings, entries of output, of the ledger, of variables and of declared totals, and manual
+        readings that no longer count.
 
     Raises
     ------
@@ -117,7 +118,7 @@ class _Retraction:
 
     def _entries(self, commit_no: int) -> int:
         entries = 0
-        for kind in (OUTPUT, ENERGY, VARIABLES, VALUE_ADDED, MANUAL):
+        for kind in (OUTPUT, ENERGY, VARIABLES, VALUE_ADDED, DECLARED, MANUAL):
             count, keys = bring_back(
                 self._connection, kind, self._stream_no, self._author,
                 f"brought back: {self._reason}", commit_no,

@@ -51,6 +51,9 @@ GUARDED = {
     "enpi_year_end": OF_SITE,
     "period_state": OF_SITE,
     "pending_difference": OF_SITE,
+    "declared_total": OF_SITE,
+    "reconciliation_period": OF_SITE,
+    "declared_enpi_period": OF_SITE,
     "relevant_variable_value": OF_SITE,
     "baseline_record": "baseline_id IN (SELECT baseline_id FROM baseline WHERE site_id = {site})",
     "baseline_model": OF_SITE,
@@ -164,6 +167,19 @@ INSERT INTO pending_difference (site_id, closing_id, kind, figure_key, closed, c
                                 data_version)
     SELECT site_id, closing_id, 'enpi_period', '{{{{}}}}', '{{{{}}}}', '{{{{}}}}', 'pending', 1
     FROM here JOIN period_closing USING (site_id);
+INSERT INTO declared_total (site_id, medium, quantity, unit, document, source, synthetic, batch,
+                            from_ts, to_ts, author, reason, commit_no)
+    SELECT site_id, 'electricity', 7, 'kWh', 'd', 'test', true, 1, {DAY}, 'tester', 'test', 1
+    FROM here;
+INSERT INTO reconciliation_period (site_id, medium, period_from, period_to, period_kind, unit,
+                                   invoices_missing, synthetic, data_version)
+    SELECT site_id, 'electricity', '2026-03-01', '2026-04-01', 'month', 'kWh', '{{{{}}}}', true, 1
+    FROM here;
+INSERT INTO declared_enpi_period (site_id, enpi_id, period_kind, period_from, period_to, energy,
+                                  energy_unit, output, output_unit, intensity, status, synthetic,
+                                  data_version)
+    SELECT site_id, enpi_id, 'month', '2026-03-01', '2026-04-01', 7, 'kgce', 1, 't', 7, 'no_base',
+           true, 1 FROM here JOIN enpi USING (site_id);
 INSERT INTO enpi_year_end (site_id, enpi_id, year_from, year_to, through, synthetic, withheld_code,
                            data_version)
     SELECT site_id, enpi_id, '2026-01-01', '2027-01-01', '2026-04-01', true, 'no_base', 1

@@ -11,6 +11,7 @@ import pytest
 
 from enpilot.fuel_stock import LEDGER_KINDS
 from ingest.imports import mapping
+from ingest.imports.declared import DECLARED_FIELDS
 from ingest.imports.energy import ENERGY_FIELDS
 from ingest.imports.findings import FINDINGS
 from ingest.imports.manual_table import MANUAL_FIELDS
@@ -40,6 +41,7 @@ STRUCTURES: dict[str, type[msgspec.Struct]] = {
     "energy": mapping.EnergyMapping,
     "variables": mapping.VariablesMapping,
     "value-added": mapping.ValueAddedMapping,
+    "declared": mapping.DeclaredMapping,
     "`[units]`": mapping.UnitWord,
     "manual": mapping.ManualMapping,
     "`[[series]]` of manual": mapping.ManualSeries,
@@ -91,6 +93,10 @@ def test_every_field_of_a_variable_is_named() -> None:
 
 def test_every_field_of_value_added_is_named() -> None:
     assert all(f"`{field.name}`" in SECTIONS["value-added"] for field in VALUE_ADDED_FIELDS)
+
+
+def test_every_field_of_a_declared_total_is_named() -> None:
+    assert all(f"`{field.name}`" in SECTIONS["declared"] for field in DECLARED_FIELDS)
 
 
 def test_every_kind_and_manual_field_is_named() -> None:

@@ -13,7 +13,7 @@ def test_the_level_is_the_cumulative_difference() -> None:
     assert cusum(np.array([10.0, 9, 8]), np.array([9.0, 9, 10])).tolist() == [1, 1, -1]
 
 
-def record(rng: np.random.Generator, shifts: dict[int, float], n: int = 36):  # type: ignore[no-untyped-def]
+def record(rng: np.random.Generator, shifts: dict[int, float], n: int = 36):  # type: ignore[no-untyped-def]  # what a test needs of it says the type
     """A model trained on 12 months, and the differences of all months from it."""
     x = rng.uniform(50, 100, n)
     energy = 200 + 3 * x + rng.normal(0, 10, n)

@@ -28,7 +28,7 @@ YEAR = fit(STEAM["Steam"][:12], ["operating-days", "temperature"], X[:12])
 
 def rows(url: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
     with connect(url, "test") as connection:
-        return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+        return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]  # a query of this file
 
 
 def compute(url: str) -> None:

@@ -27,7 +27,7 @@ from analytics.savings.programme import (
 )
 
 
-def plant(saved: float, noise: float = 5.0, seed: int = 0):  # type: ignore[no-untyped-def]
+def plant(saved: float, noise: float = 5.0, seed: int = 0):  # type: ignore[no-untyped-def]  # a result that its name says
     rng = np.random.default_rng(seed)
     x = rng.uniform(50, 100, 24)
     energy = 100 + 4 * x + rng.normal(0, noise, 24)
@@ -141,7 +141,7 @@ def test_windows_do_not_overlap(windows: tuple[tuple[int, int], ...], said: str 
         check_windows(*windows)
 
 
-def saving(code: str, tce: float, kind: str = "efficiency", claimable: bool = True):  # type: ignore[no-untyped-def]
+def saving(code: str, tce: float, kind: str = "efficiency", claimable: bool = True):  # type: ignore[no-untyped-def]  # a result that its name says
     return VerifiedSaving(code, kind, tce, tce / 10, claimable)  # type: ignore[arg-type]  # a kind
 
 
