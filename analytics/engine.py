@@ -278,6 +278,8 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             forget_cost_figures(connection, site_id)
             forget_waste_figures(connection, site_id, version)
             forget_quality_figures(connection, site_id)
+            write_enterprise_figures(connection, facts, version)
+            apply_closings(connection, site_id, dt.date.min, version)
             return 0
         rows = 0
         for since, until in merge_spans([*claimed, *_newly_complete(connection, site_id, through)],
@@ -297,7 +299,8 @@ def recompute_site(connection: psycopg.Connection[Any], site_id: int, version: i
             rows += write_waste_figures(connection, facts, span, version)
             # Last, since it counts what the others found.
             rows += write_quality_figures(connection, facts, span, version)
-            apply_closings(connection, site_id, span.since, version)
+            apply_closings(connection, site_id, _signed_since(connection, site_id, span, version),
+                           version)  # fmt: skip
         rows += write_declared_enpis(connection, facts, version)
         rows += write_enterprise_figures(connection, facts, version)
         rows += write_year_ends(connection, facts, local_date(through, facts.zone), version)
@@ -320,6 +323,19 @@ def _write_balances(
     begin, end = midnight(span.since.replace(day=1), facts.zone), midnight(until, facts.zone)
     intervals = SiteIntervals(connection, facts, begin, end)
     return write_balance_figures(connection, facts, intervals, span.since, until, version)
+
+
+def _signed_since(
+    connection: psycopg.Connection[Any], site_id: int, span: Span, version: int
+) -> dt.date:
+    """Return the first day of what was written anew: a later grid factor reaches back (F35)."""
+    row = connection.execute(
+        "SELECT min(period_to) FROM scheme_energy_period WHERE site_id = %s AND data_version = %s"
+        " AND closing_version IS NULL",
+        (site_id, version),
+    ).fetchone()
+    assert row is not None
+    return span.since if row[0] is None else min(span.since, row[0])
 
 
 def _write_totals(

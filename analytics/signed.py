@@ -112,13 +112,15 @@ def _apply(
     # Rows that were computed anew have no closing yet; those that are gone have no row.
     rows = connection.execute(
         sql.SQL(
+            # Year and month may have signed the same figure: the later signature holds.
             "SELECT c.closing_id, c.version, p.data_version, c.period_from, c.period_to,"
-            " c.figure_key, c.content, to_jsonb(t) FROM closed_content c"
+            " c.figure_key, c.content, to_jsonb(t) FROM (SELECT DISTINCT ON (figure_key) *"
+            "  FROM closed_content WHERE site_id = %s AND kind = %s AND period_to >= %s"
+            "  ORDER BY figure_key, closing_id DESC) c"
             " JOIN period_closing p USING (closing_id)"
             " CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, c.figure_key) k"
             " LEFT JOIN {table} t ON {same}"
-            " WHERE c.site_id = %s AND c.kind = %s AND c.period_to > %s"
-            " AND t.closing_version IS DISTINCT FROM c.version"
+            " WHERE t.closing_version IS DISTINCT FROM c.version"
             " ORDER BY c.closing_id, c.figure_key"
         ).format(table=sql.Identifier(table), same=same),
         (site_id, table, since),

@@ -277,10 +277,17 @@ def _value_added(connection: psycopg.Connection[Any], site_id: int) -> list[Valu
     rows = connection.execute(
         "SELECT v.period_from, v.period_to, v.price_year, v.value_yuan, v.synthetic"
         " FROM value_added v JOIN site_enterprise s USING (enterprise_id)"
+        # Who owns the site is asked of the period that was published (F14).
+        " CROSS JOIN LATERAL (SELECT v.period_from::timestamp AT TIME ZONE z.timezone AS since,"
+        "  v.period_to::timestamp AT TIME ZONE z.timezone AS until FROM site_record z"
+        "  WHERE z.site_id = s.site_id AND z.superseded_commit_no IS NULL"
+        "  ORDER BY z.valid_from DESC LIMIT 1) p"
         " WHERE s.site_id = %s AND s.share = 1 AND v.superseded_commit_no IS NULL"
         " AND s.superseded_commit_no IS NULL"
+        " AND s.valid_from <= p.since AND (s.valid_to IS NULL OR p.until <= s.valid_to)"
         " AND NOT EXISTS (SELECT FROM site_enterprise o WHERE o.enterprise_id = v.enterprise_id"
-        "  AND o.site_id <> s.site_id AND o.superseded_commit_no IS NULL)"
+        "  AND o.site_id <> s.site_id AND o.superseded_commit_no IS NULL"
+        "  AND o.valid_from < p.until AND (o.valid_to IS NULL OR p.since < o.valid_to))"
         " ORDER BY v.price_year, v.period_from, v.period_to",
         (site_id,),
     ).fetchall()

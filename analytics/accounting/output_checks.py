@@ -56,7 +56,7 @@ def check_output(
         " AND b.stage = a.stage AND b.disposition = a.disposition AND a.output_id < b.output_id"
         " AND a.from_ts < b.to_ts AND b.from_ts < a.to_ts JOIN product p"
         " ON p.product_id = a.product_id WHERE a.site_id = %s AND a.superseded_commit_no IS NULL"
-        " AND b.superseded_commit_no IS NULL AND a.lot = '' AND b.lot = ''"
+        " AND b.superseded_commit_no IS NULL AND (a.lot = '' OR b.lot = '')"
         " AND a.disposition = 'good' AND greatest(a.from_ts, b.from_ts) >= %s"
         " AND greatest(a.from_ts, b.from_ts) < %s ORDER BY a.output_id, b.output_id",
         (facts.site_id, *span),

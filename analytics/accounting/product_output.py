@@ -7,6 +7,7 @@ at every other stage. Of one product both are never added. Rework adds energy, n
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -153,8 +154,36 @@ def product_total(
     Returns
     -------
     OutputTotal
-        Coverage is the booked share of the time, or the counters' coverage.
+        Coverage is the booked share of the time, or the counters' coverage. Where a counter begins
+        or ends within the window, each part of it is told by what counted then.
     """
+    ends = {at for c in product.counters for at in (c.valid_from, c.valid_to) if at is not None}
+    cuts = [since, *sorted(at for at in ends if since < at < until), until]
+    parts = [
+        (_piece(product, intervals, low, high), (high - low) / (until - since))
+        for low, high in itertools.pairwise(cuts)
+    ]
+    if len(parts) == 1:
+        return parts[0][0]
+    known = [part.exact for part, _ in parts if part.exact is not None]
+    exact = sum(known, Fraction(0)) if known else None
+    return OutputTotal(
+        None if exact is None else float(exact),
+        # Of whole pieces, lest a sum of shares falls short of 1.
+        1.0 if all(p.coverage == 1.0 for p, _ in parts) else sum(p.coverage * w for p, w in parts),
+        any(part.synthetic for part, _ in parts),
+        tuple(span for part, _ in parts for span in part.missing),
+        exact,
+    )
+
+
+def _piece(
+    product: ProductOutput,
+    intervals: Callable[[int], SummedSeries | None],
+    since: dt.datetime,
+    until: dt.datetime,
+) -> OutputTotal:
+    """Ask those counters that count all of a window; without any, what was booked."""
     held = [
         c
         for c in product.counters
@@ -174,15 +203,13 @@ def _counted(
     quantity, coverage, synthetic = Fraction(0), 1.0, False
     seen = False
     for counter in counters:
-        low = max(since, counter.valid_from)
-        high = until if counter.valid_to is None else min(until, counter.valid_to)
         rows = intervals(counter.series_id)
-        summed = None if rows is None else rows.over(low, high)
+        summed = None if rows is None else rows.over(since, until)
         if summed is None or summed.amount is None:
             coverage = 0.0
             continue
         seen = True
-        coverage = min(coverage, summed.coverage * ((high - low) / (until - since)))
+        coverage = min(coverage, summed.coverage)
         synthetic |= summed.simulated
         if counter.good:
             quantity += summed.amount * counter.per_count

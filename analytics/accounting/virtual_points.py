@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 
@@ -15,6 +15,8 @@ from analytics.accounting.scheme_energy import MeteredPoint
 from enpilot.plant.formula import parse_formula
 
 __all__ = ["FormulaSpan", "VirtualPoint", "expand", "load_virtual_points"]
+
+_Time: TypeAlias = tuple[dt.datetime, dt.datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ def expand(
     Returns
     -------
     dict
-        By code; a part that counts in a part of the time only is clipped to it. A virtual point is
-        left out while a part of its formula does not count: a sum without it would be wrong.
+        By code; a virtual point is left out while a part of its formula does not count: a sum
+        without it would be wrong.
     """
     by_code = {v.code: v for v in virtual}
     known: dict[str, list[MeteredPoint]] = {}
@@ -102,18 +104,25 @@ def _expanded(virtual: VirtualPoint, parts_of: Any) -> list[MeteredPoint]:
         parts = {code: parts_of(code) for code in span.points}
         if not all(parts.values()):
             continue
+        together: list[_Time] = [(span.valid_from, span.valid_to)]
+        for counted in parts.values():
+            together = _overlaps(together, [(p.valid_from, p.valid_to) for p in counted])
         for code, coefficient in sorted(span.points.items()):
             for part in parts[code]:
-                clipped = _clipped(part, span)
-                if clipped is not None:
+                for since, until in _overlaps(together, [(part.valid_from, part.valid_to)]):
+                    clipped = replace(part, valid_from=since, valid_to=until)
                     found.append(replace(clipped.signed(coefficient), boundary=False))
     return found
 
 
-def _clipped(part: MeteredPoint, span: FormulaSpan) -> MeteredPoint | None:
-    since = max(part.valid_from, span.valid_from)
-    ends = [end for end in (part.valid_to, span.valid_to) if end is not None]
-    until = min(ends) if ends else None
-    if until is not None and until <= since:
-        return None
-    return replace(part, valid_from=since, valid_to=until)
+def _overlaps(some: Sequence[_Time], others: Sequence[_Time]) -> list[_Time]:
+    """Return the times that are in one of each, without doubles, in order."""
+    found: set[_Time] = set()
+    for low, high in some:
+        for since, until in others:
+            begin = max(low, since)
+            ends = [end for end in (high, until) if end is not None]
+            end = min(ends) if ends else None
+            if end is None or begin < end:
+                found.add((begin, end))
+    return sorted(found, key=lambda time: time[0])

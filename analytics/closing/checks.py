@@ -74,6 +74,7 @@ def check_period(
     found = [
         *_up_to_date(connection, site_id, calendar.begins(after)),
         *_before(connection, site_id, kind, first),
+        *_running(connection, site_id, kind, first, after),
     ]
     if kind == "year":
         return found + _months(connection, site_id, first, after, calendar)
@@ -100,6 +101,23 @@ def _up_to_date(connection: psycopg.Connection[Any], site_id: int, end: dt.datet
     if dirty:
         found.append(Check("not_computed", "block", ""))
     return found
+
+
+def _running(
+    connection: psycopg.Connection[Any], site_id: int, kind: str, first: dt.date, after: dt.date
+) -> list[Check]:
+    """Production days of a month end some hours after its civil days."""
+    if kind != "month":
+        return []
+    return [
+        Check("not_over", "block", code)
+        for (code,) in connection.execute(
+            "SELECT DISTINCT e.code FROM enpi_period f JOIN enpi e USING (enpi_id)"
+            " WHERE f.site_id = %s AND f.period_kind = 'month' AND f.period_from = %s"
+            " AND f.period_to < %s ORDER BY e.code",
+            (site_id, first, after),
+        )
+    ]
 
 
 def _before(

@@ -272,8 +272,8 @@ def broken_links(connection: psycopg.Connection[Any], site_id: int) -> list[int]
     for row in connection.execute(
         "SELECT closing_id, kind, period_from, period_to, version, action, author, reason,"
         " self_approved, accepted_findings, data_version, code_version, inputs_sha256,"
-        " snapshot_sha256, previous_sha256, sha256 FROM period_closing WHERE site_id = %s"
-        " ORDER BY closing_id",
+        " recorded_at, snapshot_sha256, previous_sha256, sha256 FROM period_closing"
+        " WHERE site_id = %s ORDER BY closing_id",
         (site_id,),
     ).fetchall():
         closing_id, *said, previous, digest = row
@@ -325,10 +325,14 @@ def _hash(figures: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]]) -
 
 
 def _chained(said: Sequence[Any], previous: bytes | None) -> bytes:
-    text = json.dumps(
-        [v.hex() if isinstance(v, bytes) else v for v in said], default=str, ensure_ascii=False
-    )
+    text = json.dumps([_said(v) for v in said], default=str, ensure_ascii=False)
     return hashlib.sha256((previous or b"") + text.encode()).digest()
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()  # whatever zone a session speaks in
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _write(
@@ -345,16 +349,18 @@ def _write(
         (period.site_id,),
     ).fetchone()
     previous = None if row is None else row[0]
+    now = connection.execute("SELECT now()").fetchone()
+    assert now is not None
     version = data_version(connection)
     said = [
         period.kind, period.first, period.after, step.version, step.action, step.author, reason,
-        self_approved, sorted(accepted), version, __version__, step.inputs, step.snapshot,
+        self_approved, sorted(accepted), version, __version__, step.inputs, now[0], step.snapshot,
     ]  # fmt: skip
     written = connection.execute(
         "INSERT INTO period_closing (site_id, kind, period_from, period_to, version, action,"
         " author, reason, self_approved, accepted_findings, data_version, code_version,"
-        " inputs_sha256, snapshot_sha256, previous_sha256, sha256, commit_no)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " inputs_sha256, recorded_at, snapshot_sha256, previous_sha256, sha256, commit_no)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " RETURNING closing_id",
         (
             period.site_id, *said, previous, _chained(said, previous), draw_commit_no(connection)

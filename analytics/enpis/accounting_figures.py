@@ -91,6 +91,11 @@ def write_accounting_figures(
         return 0
     carbons = [load_carbon_factors(connection, facts.site_id, s.scheme_id) for s in schemes]
     since = min(span.since, _stale_carbon(connection, facts, carbons, span) or span.since)
+    for table in (*_TABLES, "medium_factor_period"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE site_id = %s AND period_from < %s AND period_to > %s",
+            (facts.site_id, span.until, since),
+        )
     touched = list(_touched(calendar, since, span.until, first, complete))
     if not touched:
         return 0
@@ -134,7 +139,10 @@ def _stale_carbon(
     carbons: Sequence[CarbonFactors | None],
     span: Span,
 ) -> dt.date | None:
-    """Return the first day whose carbon goes by a grid factor that a later one has replaced."""
+    """Return the first day whose carbon goes by a grid factor that a later one has replaced.
+
+    What is signed keeps the factor that was the latest then (F35).
+    """
     found: list[dt.date] = []
     for carbon in carbons:
         if carbon is None:
@@ -144,7 +152,7 @@ def _stale_carbon(
         )
         row = connection.execute(
             "SELECT min(period_from) FROM carbon_period WHERE site_id = %s AND region = %s"
-            " AND data_year < %s",
+            " AND data_year < %s AND closing_version IS NULL",
             (facts.site_id, carbon.region, latest),
         ).fetchone()
         if row is not None and row[0] is not None:

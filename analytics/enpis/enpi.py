@@ -6,7 +6,7 @@ Rules F4, F6-F12, F18, F25 and F37. Days, shifts and weeks have an intensity, bu
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
@@ -30,7 +30,7 @@ from analytics.enpis.targets import (
 )
 from analytics.intervals.sums import SummedSeries
 
-__all__ = ["EnpiFigure", "EnpiYears", "annual_rate", "years_of"]
+__all__ = ["EnpiFigure", "EnpiYears", "annual_rate", "judged_jointly", "years_of"]
 
 # Of a month's energy that may have gone into days without an entry of output (F25).
 _UNMATCHED_LIMIT: Final = 0.10
@@ -163,10 +163,12 @@ class EnpiYears:
         """Return what was signed of a period if it is a closed month, else what is known now."""
         totals = self._totals(period)
         closed = self.closed.get((self.enpi.enpi_id, period.first))
-        if period.kind != "month" or closed is None or totals.energy.energy is None:
+        if period.kind != "month" or closed is None:
             return totals
         if period.after != month_after(period.first, self.enpi.calendar.month_day):
             return totals
+        if totals.intensity is None or totals.energy.energy is None:
+            return _as_signed(totals, [closed])
         return _moved(
             totals,
             closed.energy - totals.energy.energy,
@@ -178,6 +180,12 @@ class EnpiYears:
         """Let a longer period hold its closed months as they were signed."""
         if period.kind not in JUDGED_KINDS or period.kind == "month" or not self.closed:
             return totals
+        months = list(self.enpi.calendar.months(period.first, period.after))
+        signed_months = [self.closed.get((self.enpi.enpi_id, m.first)) for m in months]
+        whole = months[-1].after == period.after
+        if totals.intensity is None and whole and None not in signed_months:
+            # What was signed holds although its data are gone, or are doubted.
+            return _as_signed(totals, [m for m in signed_months if m is not None])
         energy = tce = output = 0.0
         for month in self.enpi.calendar.months(period.first, period.after):
             if (self.enpi.enpi_id, month.first) in self.closed and month.after <= period.after:
@@ -283,7 +291,8 @@ class EnpiYears:
             for p in self.enpi.products
         )
         output = self._output(period, made)
-        if not output.quantity:
+        # Days cannot be matched with what a counter of a PLC did not see.
+        if not output.quantity or output.coverage < self.enpi.coverage_limit:
             return None
         matched = replace(
             whole,
@@ -333,11 +342,7 @@ class EnpiYears:
         years = years_of(target, period.kind, period.first, period.after)
         if years is None or years <= 0:
             return self._unjudged(period)
-        if (
-            period.kind == "month"
-            and target.target_class != "internal"
-            and self.enpi.calendar.month_number(period.first) <= 2
-        ):
+        if judged_jointly(self.enpi, period.kind, period.first, period.after):
             return Verdict(Status.JOINT)
         rate = self._annual_rate()
         return judge(
@@ -385,6 +390,25 @@ class EnpiYears:
         )
 
 
+def _as_signed(totals: _Totals, months: Sequence[ClosedMonth]) -> _Totals:
+    """Return totals with nothing but signed months in them."""
+    tce = [m.energy_tce for m in months if m.energy_tce is not None]
+    made = sum((Fraction(m.output) for m in months), Fraction(0))
+    one = len(totals.products) == 1
+    return replace(
+        totals,
+        products=tuple(replace(p, exact=made if one else None) for p in totals.products),
+        energy=replace(
+            totals.energy,
+            energy=sum(m.energy for m in months),
+            energy_tce=sum(tce) if len(tce) == len(months) else None,
+            withheld=None,
+        ),
+        output=replace(totals.output, quantity=float(made)),
+        withheld=None,
+    )
+
+
 def _moved(totals: _Totals, energy: float, tce: float, output: float) -> _Totals:
     """Return totals with signed months in place of what is known of them now."""
     if totals.energy.energy is None or totals.output.quantity is None:
@@ -413,7 +437,8 @@ def _added(parts: list[OutputTotal]) -> OutputTotal:
     if len(known) < len(parts):
         return OutputTotal(None, 0.0, synthetic=False)
     exact = sum(known, Fraction(0))
-    return OutputTotal(float(exact), 1.0, any(p.synthetic for p in parts), (), exact)
+    coverage = min((p.coverage for p in parts), default=0.0)
+    return OutputTotal(float(exact), coverage, any(p.synthetic for p in parts), (), exact)
 
 
 def annual_rate(target: Target, base_intensity: float | None) -> float | None:
@@ -429,13 +454,38 @@ def annual_rate(target: Target, base_intensity: float | None) -> float | None:
     Returns
     -------
     float or None
-        0.04 for 4 %; None if an end value has no base.
+        0.04 for 4 %; None if an end value has no base, or one that no rate leads away from (F9).
     """
     if target.annual_rate is not None:
         return target.annual_rate
-    if base_intensity is None or target.end_value is None:
+    if base_intensity is None or base_intensity <= 0 or target.end_value is None:
         return None
     return annual_rate_of(base_intensity, target.end_value, target.total_years)
+
+
+def judged_jointly(enpi: Enpi, kind: str, first: dt.date, after: dt.date) -> bool:
+    """Say whether a period is January or February alone of a target with a light (F8).
+
+    Parameters
+    ----------
+    enpi
+        With its target.
+    kind, first, after
+        Of the period, local dates [first, after).
+
+    Returns
+    -------
+    bool
+        The year up to the end of January is January alone.
+    """
+    calendar = enpi.calendar
+    return (
+        enpi.target is not None
+        and enpi.target.target_class != "internal"
+        and kind != "rolling_12"
+        and after <= month_after(first, calendar.month_day)
+        and calendar.month_number(first) <= 2
+    )
 
 
 def years_of(target: Target, kind: str, first: dt.date, after: dt.date) -> float | None:

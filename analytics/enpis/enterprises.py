@@ -21,7 +21,7 @@ from analytics.accounting.site_calendar import month_after
 from analytics.accounting.site_facts import SiteFacts
 from analytics.accounting.value_added import ValueAdded, value_added_total
 from analytics.accounting.withheld import WithheldCode
-from analytics.enpis.enpi import annual_rate, years_of
+from analytics.enpis.enpi import annual_rate, judged_jointly, years_of
 from analytics.enpis.targets import Status, Verdict, judge
 
 __all__ = ["SiteFigure", "Sum", "sum_sites", "write_enterprise_figures"]
@@ -168,6 +168,12 @@ def write_enterprise_figures(
         Rows written.
     """
     wanted = [e for e in facts.enpis if e.of_enterprise]
+    # A sum that holds what the site does not contribute any more; another of its sites writes it
+    # anew if it still does.
+    connection.execute(
+        "DELETE FROM enterprise_enpi_period WHERE %s = ANY(site_ids) AND code <> ALL(%s)",
+        (facts.site_id, [e.code for e in wanted]),
+    )
     if not wanted:
         return 0
     owners = connection.execute(
@@ -240,6 +246,8 @@ def _verdict(
     years = years_of(target, kind, first, after)
     if years is None or years <= 0:
         return Verdict(Status.BASE if years == 0 else Status.NO_TARGET), None
+    if judged_jointly(enpi, kind, first, after):
+        return Verdict(Status.JOINT), None
     whole = sums.get(("rolling_12", target.base_from, target.base_to))
     base = _base_of(target, kind, first, after, sums)
     rate = annual_rate(target, None if whole is None else whole[1].intensity)
@@ -325,7 +333,7 @@ def _sums(
 def _finished(kind: str, first: dt.date, after: dt.date) -> bool:
     """Whether it ends with a month: a running month of a site is cut at its last day."""
     if kind == "month":
-        return after == month_after(first)
+        return after == month_after(first, first.day)
     return after.day == first.day
 
 

@@ -130,7 +130,8 @@ def forget_figures(connection: psycopg.Connection[Any], site_id: int) -> None:
     """
     for table in (
         "energy_period", "enpi_period", "scheme_energy_period", "carbon_period",
-        "product_energy_period", "medium_factor_period",
+        "product_energy_period", "medium_factor_period", "balance_period",
+        "virtual_point_period", "lot_energy", "enpi_year_end",
         "declared_enpi_period", "reconciliation_period",
     ):  # fmt: skip
         connection.execute(f"DELETE FROM {table} WHERE site_id = %s", (site_id,))
@@ -176,6 +177,14 @@ def write_enpi_figures(
     int
         Rows written.
     """
+    # An EnPI that ended says nothing of the time after it.
+    for table in ("enpi_period", "lot_energy"):
+        connection.execute(
+            f"DELETE FROM {table} f USING enpi_record r WHERE f.site_id = %s"
+            " AND r.enpi_id = f.enpi_id AND r.superseded_commit_no IS NULL"
+            " AND r.valid_to < f.to_ts",
+            (facts.site_id,),
+        )
     return sum(_write_enpi(connection, facts, enpi, span, version) for enpi in facts.enpis)
 
 
@@ -191,6 +200,11 @@ def _write_enpi(
     )
     if first is None or first >= complete:
         return 0
+    # What other shifts, another calendar or another source wrote of these days is no figure now.
+    connection.execute(
+        "DELETE FROM enpi_period WHERE enpi_id = %s AND period_from < %s AND period_to > %s",
+        (enpi.enpi_id, span.until, enpi.calendar.day_of(midnight(span.since, facts.zone))),
+    )
     touched = list(_touched(facts, enpi, span, first, complete))
     if not touched:
         return 0
@@ -273,7 +287,13 @@ def _touched(
 ) -> Iterator[Period]:
     """Yield the periods that have a touched day, themselves, the year before or in their base."""
     years = EnpiYears(facts, enpi, _no_intervals)
-    calendar = enpi.calendar
+    calendar, target = enpi.calendar, enpi.target
+    # The rate towards an end value comes from the whole base year.
+    whole_base = (
+        Period(target.base_from, target.base_to, "rolling_12")
+        if target is not None and target.annual_rate is None
+        else None
+    )
     # The first hours of a civil day may belong to the production day before.
     since = calendar.day_of(midnight(span.since, facts.zone))
     makers: list[Callable[[dt.date, dt.date], Iterator[Period]]] = [
@@ -291,7 +311,7 @@ def _touched(
             known = period.cut(complete)
             held = [known, years.base_period(known)]
             if period.kind in JUDGED_KINDS:
-                held.append(known.moved(-1))
+                held += [known.moved(-1), whole_base]
             if any(p is not None and p.overlaps(since, span.until) for p in held):
                 yield period
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
+from fractions import Fraction
+from typing import Any, TypeAlias
 
 import psycopg
 
@@ -24,6 +25,8 @@ from analytics.intervals.exact_windows import ExactWindows
 from enpilot.archive import ArchiveMismatchError, ArchiveUnavailableError
 
 __all__ = ["write_lot_figures"]
+
+_Weighed: TypeAlias = tuple[OutputEntry, Fraction | None]
 
 
 def write_lot_figures(
@@ -79,15 +82,15 @@ def write_lot_figures(
 
 def _lots(
     enpi: Enpi, since: dt.datetime, until: dt.datetime
-) -> Iterator[tuple[str, str, list[OutputEntry]]]:
+) -> Iterator[tuple[str, str, list[_Weighed]]]:
     """Yield line, lot and entries of what was made in one go and touches the span."""
-    found: dict[tuple[str, str, dt.datetime], list[OutputEntry]] = defaultdict(list)
+    found: dict[tuple[str, str, dt.datetime], list[_Weighed]] = defaultdict(list)
     for product in enpi.products:
         for entry in product.entries:
             if entry.lot:
-                found[entry.line, entry.lot, entry.since].append(entry)
+                found[entry.line, entry.lot, entry.since].append((entry, product.weight))
     for (line, lot, _), entries in sorted(found.items(), key=lambda item: item[0]):
-        if entries[0].since < until and max(e.until for e in entries) > since:
+        if entries[0][0].since < until and max(e.until for e, _ in entries) > since:
             yield line, lot, entries
 
 
@@ -105,21 +108,25 @@ def _row(
     enpi: Enpi,
     line: str,
     lot: str,
-    entries: Sequence[OutputEntry],
+    entries: Sequence[_Weighed],
     windows: ExactWindows,
     version: int,
 ) -> tuple[object, ...]:
-    since, until = entries[0].since, max(e.until for e in entries)
+    since, until = entries[0][0].since, max(e.until for e, _ in entries)
     energy = total(enpi.scheme, enpi.points or (), (), windows, since, until)
-    made = float(sum(e.quantity for e in entries if e.good))
+    # Of an index, the energy that the base year would have taken for it.
+    weighed = [(e.quantity, weight) for e, weight in entries if e.good]
+    made = float(sum((q * w for q, w in weighed if w is not None), Fraction(0)))
     withheld = _withheld(enpi, energy, made)
+    if withheld in (None, WithheldCode.OUTPUT_ZERO) and any(w is None for _, w in weighed):
+        withheld = WithheldCode.PRODUCT_WITHOUT_BASE
     intensity = None
     if withheld is None and energy.energy is not None:
         intensity = energy.energy / made
     return (
         facts.site_id, enpi.enpi_id, line, lot, since, until, energy.energy,
-        enpi.scheme.energy_unit, made, enpi.products[0].unit, intensity, energy.estimated_share,
-        withheld, energy.synthetic or any(e.synthetic for e in entries), version,
+        enpi.scheme.energy_unit, made, enpi.output_unit, intensity, energy.estimated_share,
+        withheld, energy.synthetic or any(e.synthetic for e, _ in entries), version,
     )  # fmt: skip
 
 

@@ -110,7 +110,8 @@ def target_intensity(base_intensity: float, annual_rate: float, years: float) ->
     Returns
     -------
     float
-        base x (1 - r)^k [unit of the base].
+        base x (1 - r)^k [unit of the base]. A legitimately negative base is to fall by the same
+        share of its size: base x (2 - (1 - r)^k) (F9).
 
     Raises
     ------
@@ -119,7 +120,8 @@ def target_intensity(base_intensity: float, annual_rate: float, years: float) ->
     """
     if annual_rate >= 1 or years < 0:
         raise TargetError(f"no path with a rate of {annual_rate} over {years} years")
-    return base_intensity * float((1.0 - annual_rate) ** years)
+    left = float((1.0 - annual_rate) ** years)
+    return base_intensity * left if base_intensity >= 0 else base_intensity * (2.0 - left)
 
 
 def progress_ratio(

@@ -12,10 +12,11 @@ import pytest
 
 from analytics.closing import closing
 from analytics.closing.cli import difference_lines
-from analytics.closing.differences import decide, pending_differences
+from analytics.closing.differences import Difference, decide, pending_differences
 from analytics.errors import ClosingError
 from analytics.past import reproduce
 from enpilot.database import connect
+from ingest.imports.retract import retract
 from tests.analytics.conftest import WORKS
 from tests.analytics.test_engine import compute, local, quarters, rows, steady
 from tests.imported import apply_plant, import_counts, import_production
@@ -278,3 +279,172 @@ def test_the_first_version_can_be_computed_again_after_the_second(
         found = reproduce(two_months, "works", version)
         assert found.differences == ()
         assert found.equal > 0
+
+
+def retract_readings(url: str, before: dt.datetime) -> None:
+    """Take back every import of readings that begins before an instant."""
+    with connect(url, "test", autocommit=True) as connection:
+        for (stream,) in connection.execute(
+            "SELECT stream FROM import_run JOIN stream USING (stream_no)"
+            " WHERE kind = 'readings' AND first_ts < %s",
+            (before,),
+        ).fetchall():
+            retract(connection, stream, "auditor", "wrong meter")
+    compute(url)
+
+
+def test_what_was_signed_stays_when_all_data_are_taken_back(
+    two_months: str, connection: Connection
+) -> None:
+    close(connection, 1)
+    signed = figure(two_months, "month", dt.date(2026, 2, 1))
+    retract_readings(two_months, local(2027, 1, 1))
+    assert figure(two_months, "month", dt.date(2026, 2, 1)) == signed
+    waiting = pending_differences(connection, month(connection, 1).site_id)
+    of_month = next(d for d in waiting if d.figure.startswith("enpi per-tonne month"))
+    assert of_month.fields["energy"] == (pytest.approx(31 * KGCE_A_DAY), None)
+
+
+def test_a_signed_base_stays_when_its_data_are_taken_back(works: str, tmp_path: Path) -> None:
+    level = 0
+    for year, load in ((2025, 100), (2026, 95)):
+        times = quarters(local(year, 1, 1), local(year, 2, 1))
+        counts = [level + c for c in steady(times, load)]
+        level = counts[-1]
+        import_counts(works, tmp_path, times, counts)
+        days = [local(year, 1, 1) + i * DAY for i in range(31)]
+        import_production(works, tmp_path, [(day, day + DAY, "10") for day in days])
+    compute(works)
+    with connect(works, "test", autocommit=True) as connection:
+        period = closing.period_of(connection, "works", "month", dt.date(2025, 1, 1))
+        closing.prepare(connection, period, "ann", "the base")
+        closing.approve(connection, period, "bob", "the base")
+    query = (
+        "SELECT period_kind, target_intensity FROM enpi_period WHERE period_from = '2026-01-01'"
+        " AND period_to = '2026-02-01' AND period_kind <> 'day' ORDER BY 1"
+    )
+    before = rows(works, query)
+    assert [target for _, target in before] == [pytest.approx(0.96 * KGCE_A_DAY / 10)] * 3
+    retract_readings(works, local(2025, 12, 1))
+    assert rows(works, query) == [(kind, pytest.approx(target)) for kind, target in before]
+
+
+PRODUCTION = WORKS.replace(
+    'timezone = "Asia/Shanghai"', 'timezone = "Asia/Shanghai"\nproduction_day_start = 08:00:00'
+).replace('product = "section"', 'product = "section"\ncalendar = "production"')
+
+
+CIVIL = """
+[[enpi]]
+code = "civil"
+name = {zh = "吨钢电耗", en = "Per tonne"}
+scheme = "electricity"
+product = "section"
+"""
+
+
+def of_production(url: str, folder: Path, until: dt.datetime, more: str = "") -> None:
+    apply_plant(url, folder, PRODUCTION + more)
+    times = quarters(local(2026, 1, 1, 8), until)
+    import_counts(url, folder, times, steady(times, 100))
+    days = [local(2026, 1, 1, 8) + i * DAY for i in range(31)]
+    import_production(url, folder, [(day, day + DAY, "10") for day in days])
+    compute(url)
+
+
+def test_a_month_of_production_days_is_over_when_its_last_night_is(
+    works: str, tmp_path: Path
+) -> None:
+    of_production(works, tmp_path, local(2026, 2, 1, 4), CIVIL)
+    with connect(works, "test", autocommit=True) as connection:
+        checks = closing.prepare(connection, month(connection, 1), "ann", "complete")
+        assert ("not_over", "per-tonne") in [(c.code, c.about) for c in checks]
+
+
+def test_the_last_night_of_a_signed_month_stays_as_it_was_signed(
+    works: str, tmp_path: Path
+) -> None:
+    of_production(works, tmp_path, local(2026, 2, 2))
+    with connect(works, "test", autocommit=True) as connection:
+        close(connection, 1)
+    signed = figure(works, "month", dt.date(2026, 2, 1))
+    assert signed["closing_version"] == 1
+    import_production(
+        works, tmp_path, [(local(2026, 2, 1, 2), local(2026, 2, 1, 5), "9")], line="b"
+    )
+    compute(works)
+    assert figure(works, "month", dt.date(2026, 2, 1)) == signed
+
+
+def test_a_later_grid_factor_does_not_reach_behind_a_signature(
+    two_months: str, connection: Connection, tmp_path: Path
+) -> None:
+    basis = 'electricity_basis = "physical"'
+    apply_plant(two_months, tmp_path, WORKS.replace(basis, f'{basis}\ngrid_region = "zhejiang"'))
+    compute(two_months)
+    close(connection, 1)
+    # As if all of it had been computed while the grid factor of an earlier year was the latest.
+    changed = connection.execute(
+        "UPDATE carbon_period SET data_year = data_year - 1 WHERE data_year IS NOT NULL"
+    ).rowcount
+    assert changed > 0
+    times = quarters(local(2026, 3, 1), local(2026, 3, 3))
+    import_counts(two_months, tmp_path, times, steady(times, 100, 59 * 9600))
+    compute(two_months)
+    query = (
+        "SELECT DISTINCT closing_version FROM {} WHERE period_to = '2026-02-01'"
+        " AND period_kind IN ('month', 'year_to_date')"
+    )
+    for table in ("scheme_energy_period", "carbon_period"):
+        assert rows(two_months, query.format(table)) == [(1,)]
+    # What is not signed follows the later factor.
+    assert len(rows(two_months, "SELECT DISTINCT data_year FROM carbon_period")) == 1
+
+
+def test_of_month_and_year_the_later_signature_holds(works: str, tmp_path: Path) -> None:
+    times = quarters(local(2026, 1, 1), local(2027, 1, 2))
+    import_counts(works, tmp_path, times, steady(times, 100))
+    import_production(works, tmp_path, [(local(2026, 1, 1), local(2027, 1, 1), "3650")])
+    compute(works)
+    with connect(works, "test", autocommit=True) as connection:
+        for number in range(1, 13):
+            close(connection, number)
+        year = closing.period_of(connection, "works", "year", dt.date(2026, 6, 1))
+        assert not [c for c in closing.prepare(connection, year, "ann", "") if c.level == "block"]
+        closing.approve(connection, year, "bob", "the year")
+        closing.reopen(connection, month(connection, 12), "ann", "a shift book was found")
+        import_production(
+            works, tmp_path, [(local(2026, 12, 1), local(2027, 1, 1), "50")], line="l2"
+        )
+        compute(works)
+        close(connection, 12)
+    said = []
+    for _ in range(2):
+        with connect(works, "test", autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
+                " SELECT site_id, %s, %s, 0 FROM site", (times[-3], times[-2]),
+            )  # fmt: skip
+        compute(works)
+        said.append(figure(works, "year_to_date", dt.date(2027, 1, 1)))
+    # The year was not reopened: what it signed holds, and the shift book waits.
+    assert said[0] == said[1]
+    assert (said[0]["output"], said[0]["closing_version"]) == (pytest.approx(3650), 2)
+    waiting = pending_differences_of(works)
+    assert any(d.fields.get("output") == (3650.0, 3700.0) for d in waiting)
+
+
+def pending_differences_of(url: str) -> list[Difference]:
+    with connect(url, "test", autocommit=True) as connection:
+        return pending_differences(connection, month(connection, 1).site_id)
+
+
+def test_the_time_of_a_signature_is_signed_too(two_months: str, connection: Connection) -> None:
+    close(connection, 1)
+    connection.execute("ALTER TABLE period_closing DISABLE TRIGGER ALL")
+    connection.execute(
+        "UPDATE period_closing SET recorded_at = '2026-02-02 00:00+00' WHERE action = 'closed'"
+    )
+    connection.execute("ALTER TABLE period_closing ENABLE TRIGGER ALL")
+    [last, *_] = rows(two_months, "SELECT closing_id FROM period_closing ORDER BY 1 DESC")
+    assert closing.broken_links(connection, month(connection, 1).site_id) == [last[0]]

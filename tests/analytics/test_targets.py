@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.accounting.enpi_facts import Target
+from analytics.enpis.enpi import annual_rate
 from analytics.enpis.targets import (
     Status,
     annual_rate_of,
@@ -98,3 +101,17 @@ def test_on_track_means_not_above_the_target(
         assert verdict.status is Status.ON_TRACK
     if distance > 1e-9:
         assert verdict.status is not Status.ON_TRACK
+
+
+def test_no_rate_leads_to_an_end_value_from_a_base_that_is_not_positive() -> None:
+    first = dt.date(2025, 1, 1)
+    target = Target(1, first, first.replace(year=2026), first.replace(year=2029), None, 5.0)
+    assert annual_rate(target, 8.0) is not None
+    assert annual_rate(target, 0.0) is None
+    assert annual_rate(target, -3.0) is None
+
+
+def test_a_negative_base_is_no_leave_to_get_worse() -> None:
+    verdict = judge(-1.95, -2.0, 0.04, 1, 4)
+    assert verdict.target_intensity == pytest.approx(-2.08)
+    assert verdict.status is Status.BEHIND
