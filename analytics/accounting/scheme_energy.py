@@ -243,16 +243,59 @@ def scheme_energy(
                 expected += summed.expected
                 parts.append(_metered_part(scheme, point, summed, low, own=own))
         metered = {p.medium for p in counted if p.boundary or p.use == "production"}
-        for medium in sorted(scheme.media - metered):
+        for medium in sorted(scheme.media):
             entries = [e for e in ledger if e.medium == medium]
-            part = _from_ledger(scheme, entries, since, until)
-            if part is not None:
+            if medium in metered:
+                parts = _before_it_was_metered(
+                    scheme, medium, parts, counted, entries, (since, until)
+                )
+            elif (part := _from_ledger(scheme, entries, since, until)) is not None:
                 parts.append(part)
     except FactorError as error:
         return SchemeEnergy((), received, expected, WithheldCode.FACTOR_MISSING, str(error))
     if not parts:
         return SchemeEnergy((), received, expected, WithheldCode.ENERGY_MISSING, "no source")
     return SchemeEnergy(parts, received, expected, None)
+
+
+def _before_it_was_metered(
+    scheme: Scheme,
+    medium: str,
+    parts: list[EnergyPart],
+    counted: Sequence[MeteredPoint],
+    entries: Sequence[LedgerEntry],
+    window: tuple[dt.datetime, dt.datetime],
+) -> list[EnergyPart]:
+    """Let the ledger tell of the time in which no point of a medium counts yet, or any more.
+
+    Where it does not, the medium is known of a part of the window only, and its coverage says so.
+    """
+    since, until = window
+    held = sorted(
+        (max(since, p.valid_from), until if p.valid_to is None else min(until, p.valid_to))
+        for p in counted
+        if p.medium == medium and (p.boundary or p.use == "production")
+    )
+    unheld, reached = [], since
+    for low, high in held:
+        if low > reached:
+            unheld.append((reached, low))
+        reached = max(reached, high)
+    if reached < until:
+        unheld.append((reached, until))
+    unknown = dt.timedelta(0)
+    booked = []
+    for low, high in unheld:
+        part = _from_ledger(scheme, entries, low, high)
+        if part is None:
+            unknown += high - low
+        else:
+            booked.append(part)
+    known = 1.0 - unknown / (until - since)
+    return [
+        replace(p, coverage=p.coverage * known) if p.carrier == medium and known < 1.0 else p
+        for p in [*parts, *booked]
+    ]
 
 
 def total(

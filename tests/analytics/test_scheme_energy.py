@@ -276,3 +276,18 @@ def test_what_stock_takes_bracket_lies_as_production_does() -> None:
     # Output that is not entered for all of the span tells nothing of its parts.
     partly = [replace(e, shape=ProductionShape(tuple(made[:1]))) for e in burnt]
     assert coal(partly, A, A + days(10)).energy == pytest.approx(40 * 10 / 31 * 714.3)
+
+
+def test_a_meter_accepted_in_the_middle_knows_half_of_the_month() -> None:
+    half = A + (B - A) / 2
+    rows = {1: intervals(1)}
+    late = [meter(1, valid_from=half)]
+    found = total(scheme("electricity"), late, [], rows.get, A, B)  # type: ignore[arg-type]  # made-up intervals
+    assert found.coverage == pytest.approx(0.5)
+    # An invoice of the time before is no second source of the same time.
+    before = LedgerEntry("electricity", "purchase", Fraction(1000), "kWh", A, half, synthetic=False)
+    both = total(scheme("electricity"), late, [before], rows.get, A, B)  # type: ignore[arg-type]  # as above
+    assert both.coverage == pytest.approx(1.0)
+    assert both.energy is not None
+    assert found.energy is not None
+    assert both.energy == pytest.approx(found.energy + 1000 * 0.1229)
