@@ -457,8 +457,8 @@ def test_the_commands_print_bill_demand_and_comparison(
     bill("main", month="2025-03")
     said = capsys.readouterr().out
     assert "main  2025-03-01 to 2025-03-31" in said
-    assert re.search(r"energy peak +34,720 +kWh +0\.99 +34372\.80", said)
-    assert re.search(r"total +63,488 +kWh +54575\.81", said)
+    assert re.search(r"energy peak +34,720 +kWh +0\.99 +34,372\.80", said)
+    assert re.search(r"total +63,488 +kWh +54,575\.81", said)
     assert "covered by registers 100.0%, estimated 0.0%, tariff not verified" in said
     invoice("3302-2025-03")
     said = capsys.readouterr().out
