@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import psycopg
 
-from analytics.accounting.scheme_energy import MeteredPoint
+from analytics.accounting.energy_parts import MeteredPoint
 from analytics.accounting.site_calendar import Period, SiteCalendar, midnight
 from analytics.accounting.site_facts import SiteFacts
 from analytics.accounting.withheld import WithheldCode

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import psycopg
 
-from analytics.accounting.scheme_energy import EnergyPart
+from analytics.accounting.energy_parts import EnergyPart
 from analytics.errors import FactorUnitError, MissingFactorError
 from enpilot.quantities import QUANTITIES, energy_quantity
 

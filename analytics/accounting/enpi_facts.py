@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import psycopg
 
+from analytics.accounting.energy_parts import MeteredPoint, Scheme
 from analytics.accounting.product_output import ProductionCounter, ProductOutput, load_output
-from analytics.accounting.scheme_energy import MeteredPoint, Scheme
 from analytics.accounting.site_calendar import SiteCalendar
 from analytics.accounting.standard_coal import load_factors
 from analytics.accounting.value_added import ValueAdded

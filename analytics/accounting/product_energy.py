@@ -20,15 +20,15 @@ from analytics.accounting.area_energy import (
 )
 from analytics.accounting.area_facts import Allocation, Area, Conversion, PlantAreas
 from analytics.accounting.balance import PartSum, sum_parts
-from analytics.accounting.product_output import ProductOutput, product_total
-from analytics.accounting.scheme_energy import (
+from analytics.accounting.energy_parts import (
     EnergyTotal,
     LedgerEntry,
     MeteredPoint,
     Scheme,
     SchemeEnergy,
-    scheme_energy,
 )
+from analytics.accounting.product_output import ProductOutput, product_total
+from analytics.accounting.scheme_energy import scheme_energy
 from analytics.accounting.withheld import WithheldCode
 from analytics.errors import ConversionCycleError
 from analytics.intervals.sums import SummedSeries

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from analytics.accounting.scheme_energy import covered_share
+from analytics.accounting.energy_parts import covered_share
 from analytics.intervals.sums import SummedSeries
 
 __all__ = [

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from analytics.accounting.area_facts import PlantAreas, load_areas
+from analytics.accounting.energy_parts import LedgerEntry, MeteredPoint
 from analytics.accounting.enpi_facts import Enpi, load_enpis
 from analytics.accounting.product_output import ProductionShape, load_output
-from analytics.accounting.scheme_energy import LedgerEntry, MeteredPoint
 from analytics.accounting.site_calendar import Shift, SiteCalendar
 from analytics.accounting.virtual_points import VirtualPoint, expand, load_virtual_points
 from enpilot.quantities import INTEGRALS, QUANTITIES, energy_quantity, tariff_base

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 
-from analytics.accounting.scheme_energy import MeteredPoint
+from analytics.accounting.energy_parts import MeteredPoint
 from enpilot.plant.formula import parse_formula
 
 __all__ = ["FormulaSpan", "VirtualPoint", "expand", "load_virtual_points"]

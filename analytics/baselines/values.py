@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import psycopg
 
+from analytics.accounting.energy_parts import covered_share
 from analytics.accounting.product_output import OutputEntry, load_output, output_total
-from analytics.accounting.scheme_energy import covered_share
 from analytics.accounting.site_calendar import Period, days_of, midnight
 from analytics.baselines.declared import DeclaredBaseline, DeclaredVariable
 from analytics.baselines.degree_days import DegreeKind, daily_means, degree_days

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import psycopg
 
-from analytics.accounting.scheme_energy import Scheme, total
+from analytics.accounting.energy_parts import Scheme
+from analytics.accounting.scheme_energy import total
 from analytics.accounting.site_calendar import Period, days_of, midnight, months_of
 from analytics.accounting.site_facts import SiteFacts, load_site_facts
 from analytics.accounting.site_intervals import SiteIntervals

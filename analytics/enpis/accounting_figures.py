@@ -18,10 +18,11 @@ import psycopg
 
 from analytics.accounting.area_energy import EnergyRow
 from analytics.accounting.carbon import CarbonFactors, carbon_of, load_carbon_factors
+from analytics.accounting.energy_parts import EnergyPart, Scheme, SchemeEnergy
 from analytics.accounting.enpi_facts import load_scheme
 from analytics.accounting.product_energy import MonthEnergy, ProductAccounts, Trust
 from analytics.accounting.product_output import product_total
-from analytics.accounting.scheme_energy import EnergyPart, Scheme, SchemeEnergy, scheme_energy
+from analytics.accounting.scheme_energy import scheme_energy
 from analytics.accounting.site_calendar import Period, SiteCalendar
 from analytics.accounting.site_facts import SiteFacts
 from analytics.accounting.site_intervals import SiteIntervals

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import psycopg
 
+from analytics.accounting.energy_parts import Scheme
 from analytics.accounting.enpi_facts import Enpi
-from analytics.accounting.scheme_energy import Scheme
 from analytics.accounting.site_calendar import Period, local_date, month_after
 from analytics.accounting.site_facts import SiteFacts
 from analytics.enpis.enpi import annual_rate, years_of

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
+from analytics.accounting.energy_parts import EnergyTotal
 from analytics.accounting.enpi_facts import Enpi, Target
 from analytics.accounting.product_energy import ProductAccounts, product_total_energy
 from analytics.accounting.product_output import OutputTotal, product_total
-from analytics.accounting.scheme_energy import EnergyTotal, total
+from analytics.accounting.scheme_energy import total
 from analytics.accounting.site_calendar import JUDGED_KINDS, Period, month_after
 from analytics.accounting.site_facts import SiteFacts
 from analytics.accounting.value_added import value_added_total

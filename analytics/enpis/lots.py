@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 
 import psycopg
 
+from analytics.accounting.energy_parts import EnergyTotal
 from analytics.accounting.enpi_facts import Enpi
 from analytics.accounting.product_output import OutputEntry
-from analytics.accounting.scheme_energy import EnergyTotal, total
+from analytics.accounting.scheme_energy import total
 from analytics.accounting.site_facts import SiteFacts
 from analytics.accounting.withheld import WithheldCode
 from analytics.intervals.counter_facts import PointSeries

@@ -12,9 +12,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from analytics.accounting.energy_parts import Scheme
 from analytics.accounting.enpi_facts import load_scheme
 from analytics.accounting.holidays import DayKind
-from analytics.accounting.scheme_energy import Scheme
 from analytics.waste.quarter_hours import LocalQuarters
 from enpilot.tariff_hours import hours_of_day
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.accounting.scheme_energy import Scheme
+from analytics.accounting.energy_parts import Scheme
 from analytics.accounting.withheld import WithheldCode
 from analytics.cost.band_time import band_spans
 from analytics.cost.bill import band_price

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.accounting.energy_parts import MeteredPoint
 from analytics.accounting.holidays import DayKind, HolidayCalendar
-from analytics.accounting.scheme_energy import MeteredPoint
 from analytics.accounting.site_calendar import midnight
 from analytics.counters.levels import MICRO
 from analytics.intervals.readings import microseconds

@@ -9,8 +9,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from analytics.accounting.energy_parts import MeteredPoint
 from analytics.accounting.holidays import HolidayCalendar
-from analytics.accounting.scheme_energy import MeteredPoint
 from analytics.accounting.site_calendar import midnight
 from analytics.accounting.site_facts import SiteFacts
 from analytics.intervals.readings import microseconds

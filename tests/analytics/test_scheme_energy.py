@@ -9,8 +9,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from analytics.accounting.energy_parts import EnergyTotal, LedgerEntry, MeteredPoint, Scheme
 from analytics.accounting.product_output import OutputEntry, ProductionShape, output_total
-from analytics.accounting.scheme_energy import EnergyTotal, LedgerEntry, MeteredPoint, Scheme, total
+from analytics.accounting.scheme_energy import total
 from analytics.accounting.standard_coal import Factor, FactorSet
 from analytics.accounting.withheld import WithheldCode
 from analytics.intervals.sums import SeriesIntervals

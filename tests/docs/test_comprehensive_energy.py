@@ -10,13 +10,8 @@ from pathlib import Path
 import pytest
 
 from analytics.accounting.area_energy import AreaUse, Carrier, Made, SharedOut, share_out
-from analytics.accounting.scheme_energy import (
-    LedgerEntry,
-    MeteredPoint,
-    Scheme,
-    SchemeEnergy,
-    scheme_energy,
-)
+from analytics.accounting.energy_parts import LedgerEntry, MeteredPoint, Scheme, SchemeEnergy
+from analytics.accounting.scheme_energy import scheme_energy
 from analytics.accounting.standard_coal import Factor, FactorSet
 from analytics.intervals.sums import WindowSum
 from tests.docs.tables import EXAMPLES, number, table

@@ -15,7 +15,7 @@ from analytics.accounting.carbon import (
     StandardCoal,
     carbon_of,
 )
-from analytics.accounting.scheme_energy import EnergyPart
+from analytics.accounting.energy_parts import EnergyPart
 from analytics.errors import FactorUnitError, MissingFactorError
 
 UTC = dt.UTC

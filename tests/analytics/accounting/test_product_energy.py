@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from analytics.accounting.area_facts import Allocation, Area, Conversion, PlantAreas
+from analytics.accounting.energy_parts import MeteredPoint, Scheme
 from analytics.accounting.product_energy import (
     MonthEnergy,
     ProductAccounts,
     product_total_energy,
 )
 from analytics.accounting.product_output import OutputEntry, ProductOutput
-from analytics.accounting.scheme_energy import MeteredPoint, Scheme
 from analytics.accounting.withheld import WithheldCode
 from analytics.intervals.sums import WindowSum
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from fractions import Fraction
 
-from analytics.accounting.scheme_energy import MeteredPoint
+from analytics.accounting.energy_parts import MeteredPoint
 from analytics.accounting.virtual_points import FormulaSpan, VirtualPoint, expand
 
 JANUARY, MARCH, MAY, JULY = (dt.datetime(2026, m, 1, tzinfo=dt.UTC) for m in (1, 3, 5, 7))
