@@ -11,6 +11,11 @@
   apply();
   dark.addEventListener("change", apply);
   document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-print]")) window.print();
+    // A menu closes on a click elsewhere.
+    document.querySelectorAll("details.menu[open]").forEach((menu) => {
+      if (!menu.contains(event.target)) menu.open = false;
+    });
     if (!event.target.closest("[data-theme-toggle]")) return;
     const now = root.dataset.theme;
     const system = dark.matches ? "dark" : "light";

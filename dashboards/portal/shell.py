@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from urllib.parse import urlencode
+from typing import Any
 
 import msgspec
 from nicegui import ui
 
 from dashboards.portal.markup import Safe, join, raw, tag
-from dashboards.portal.site import Indicator, Site
+from dashboards.portal.page import GROUPS, Choice, Head, Page, PeriodControl, Visit, address
 from dashboards.portal.state import data_until, factor_line
-from dashboards.portal.text import Language, pick, share
+from dashboards.portal.text import Language, number, pick, share
 
-__all__ = ["Frame", "PeriodControl", "block", "document", "frame", "section", "table_view"]
-
-
-class PeriodControl(msgspec.Struct, frozen=True, kw_only=True):
-    """The period shown, and the addresses of its neighbours."""
-
-    name: str
-    previous: str | None
-    following: str | None
-    latest: str | None  # None: this is it
-    choices: list[tuple[str, str, bool]] = []  # name, address, chosen
+__all__ = ["Frame", "block", "document", "frame", "more_links", "section", "table_view"]
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shell needs to know of the page inside it."""
+    """A page and its surroundings, for one visit."""
 
-    site: Site
-    page: str  # overview, enpi, intake
-    path: str
-    query: dict[str, str]
-    title: str
-    period: PeriodControl | None  # None: the page is of this moment
-    indicator: Indicator | None
-    completeness: float | None
-    factor_verified: bool
+    page: Page[Any]
+    head: Head
+    counts: Mapping[str, int]  # by the page's code
 
 
 def block(*parts: str | None) -> ui.html:
@@ -68,20 +52,21 @@ def table_view(language: Language, table: Safe) -> Safe:
 
 
 @contextmanager
-def frame(shown: Frame, language: Language) -> Iterator[None]:
+def frame(shown: Frame, visit: Visit) -> Iterator[None]:
     """Build the shell; what is added inside stands between top and bottom line."""
-    ui.page_title(f"{shown.title} · {shown.site.name(language)} · Enpilot")
-    strip = shown.site.demonstration(language)
+    language, site = visit.language, visit.site
+    ui.page_title(f"{shown.page.name(language)} · {site.name(language)} · Enpilot")
+    strip = site.demonstration(language)
     with ui.element("div").classes("shell"):
-        block(_rail(shown, language)).classes("rail")
+        block(_rail(shown, visit)).classes("rail")
         with ui.element("main").classes("page"):
             if strip is not None:
                 block(tag("p", strip, cls="demonstration", role="note"))
-            block(_top(shown, language)).classes("top")
+            block(_top(shown.head, visit)).classes("top")
             with ui.element("div").classes("content"):
                 yield
-            block(_bottom(shown, language)).classes("bottom")
-    block(_phone_bar(shown, language)).classes("phone-bar")
+            block(_bottom(shown.head, visit)).classes("bottom")
+    block(_phone_bar(shown, visit)).classes("phone-bar")
 
 
 def document(language: Language, title: str, sentence: str, action: Safe) -> str:
@@ -103,121 +88,165 @@ def document(language: Language, title: str, sentence: str, action: Safe) -> str
     return f'<!doctype html><html lang="{lang}"><head>{head}</head><body>{body}</body></html>'
 
 
-def _links(shown: Frame, language: Language) -> list[tuple[str, str, bool]]:
-    """Return name, address and whether chosen, of the pages that exist for this site."""
-    base = f"/s/{shown.site.code}"
-    links = [(pick(language, "总览", "Overview"), f"{base}/overview", shown.page == "overview")]
-    indicators = shown.site.indicators
-    for indicator in indicators:
-        name = pick(language, "能效", "Performance")
-        if len(indicators) > 1:
-            name = f"{name} · {indicator.name(language)}"
-        chosen = shown.indicator is not None and shown.indicator.code == indicator.code
-        links.append((name, f"{base}/enpi/{indicator.code}", shown.page == "enpi" and chosen))
-    links.append((pick(language, "数据接入", "Data intake"), f"{base}/intake",
-                  shown.page == "intake"))  # fmt: skip
-    return links
-
-
-def _anchor(name: str, address: str, *, chosen: bool) -> Safe:
-    return tag("a", name, href=address, aria_current="page" if chosen else None)
-
-
-def _rail(shown: Frame, language: Language) -> Safe:
-    pages = [_anchor(n, a, chosen=c) for n, a, c in _links(shown, language)]
-    sites = [
-        _anchor(
-            pick(language, s.name_zh, s.name_en),
-            f"/s/{s.code}/overview",
-            chosen=s.code == shown.site.code,
+def more_links(visit: Visit) -> Safe:
+    """Return every page with the question it answers, for the phone."""
+    rows = [
+        tag(
+            "li",
+            tag("a", page.name(visit.language), href=_entry(page, visit)),
+            tag("span", visit.say(*page.question), cls="reference"),
         )
-        for s in shown.site.sites
+        for page in visit.pages
+        if page.group is not None and page.offered(visit.site)
     ]
+    return tag("ul", *rows, cls="all-pages")
+
+
+def _entry(page: Page[Any], visit: Visit) -> str:
+    return address(visit.site.code, page.path if page.entry is None else page.entry)
+
+
+def _anchor(name: str | Safe, target: str, *, chosen: bool, right: Safe | None = None) -> Safe:
+    return tag("a", name, right, href=target, aria_current="page" if chosen else None)
+
+
+def _rail(shown: Frame, visit: Visit) -> Safe:
+    language = visit.language
+    groups: list[str] = []
+    for group, names in GROUPS.items():
+        links = [
+            _anchor(page.name(language), _entry(page, visit), chosen=page.code == shown.page.code,
+                    right=_count(shown, page))
+            for page in visit.pages
+            if page.group == group and page.offered(visit.site)
+        ]  # fmt: skip
+        if not links:
+            continue
+        name = visit.say(*names)
+        groups.append(tag("p", name, cls="rail-head"))
+        groups.append(tag("nav", *links, aria_label=name or visit.say("厂区维护", "Plant")))
+    sites = [_site_link(s, visit) for s in visit.site.sites]
     return join(
         tag("p", "Enpilot", cls="brand"),
-        tag("p", shown.site.name(language), cls="site-name"),
-        tag("nav", *pages, aria_label=pick(language, "页面", "Pages")),
-        tag("p", pick(language, "厂区", "Sites"), cls="rail-head"),
-        tag("nav", *sites, aria_label=pick(language, "厂区", "Sites"), cls="sites"),
+        tag("p", visit.site.name(language), cls="site-name"),
+        *groups,
+        tag("p", visit.say("厂区", "Sites"), cls="rail-head") if len(sites) > 1 else None,
+        tag("nav", *sites, aria_label=visit.say("厂区", "Sites"), cls="sites")
+        if len(sites) > 1
+        else None,
     )
 
 
-def _phone_bar(shown: Frame, language: Language) -> Safe:
-    return tag(
-        "nav",
-        *(_anchor(n, a, chosen=c) for n, a, c in _links(shown, language)),
-        aria_label=pick(language, "页面", "Pages"),
-    )
+def _count(shown: Frame, page: Page[Any]) -> Safe | None:
+    count = shown.counts.get(page.code, 0)
+    if not count:
+        return None
+    return tag("span", number(count), cls="count urgent" if page.urgent else "count")
 
 
-def _top(shown: Frame, language: Language) -> Safe:
+def _site_link(link: Any, visit: Visit) -> Safe:
+    name = visit.say(link.name_zh, link.name_en)
+    return _anchor(name, address(link.code, "overview"), chosen=link.code == visit.site.code)
+
+
+def _phone_bar(shown: Frame, visit: Visit) -> Safe:
+    language = visit.language
+    links = [
+        _anchor(p.name(language), _entry(p, visit), chosen=p.code == shown.page.code)
+        for p in visit.pages
+        if p.phone and p.offered(visit.site)
+    ]
+    more = address(visit.site.code, "more")
+    links.append(_anchor(visit.say("更多", "More"), more, chosen=shown.page.code == "more"))
+    return tag("nav", *links, aria_label=visit.say("页面", "Pages"))
+
+
+def _top(head: Head, visit: Visit) -> Safe:
+    language = visit.language
     other = "en" if language == "zh" else "zh"
-    address = f"{shown.path}?{urlencode({**shown.query, 'lang': other})}"
     complete = None
-    if shown.completeness is not None:
-        stated = share(shown.completeness)
+    if head.completeness is not None:
+        stated = share(head.completeness)
         complete = tag(
-            "span",
-            pick(language, "完整率 ", "Completeness "),
-            tag("b", stated),
-            cls="completeness",
+            "span", visit.say("完整率 ", "Completeness "), tag("b", stated), cls="completeness"
         )
-    themes = pick(language, "切换深浅色", "light or dark")
+    themes = visit.say("切换深浅色", "light or dark")
     return join(
-        None if shown.period is None else _period(shown.period, language),
+        _choices(head.kinds),
+        None if head.period is None else _period(head.period, visit),
+        _menu(head.scopes),
+        _print(visit) if head.printable else None,
+        *(tag("a", e.name, href=e.address, download=True) for e in head.exports),
         tag("span", cls="spacer"),
-        data_until(language, shown.site),
+        data_until(language, visit.site),
         complete,
-        tag("a", pick(language, "EN", "中文"), href=address, lang=pick(language, "en", "zh-CN"),
-            data_language=other),
+        tag("a", pick(language, "EN", "中文"), href=visit.here(lang=other),
+            lang=pick(language, "en", "zh-CN"), data_language=other),
         tag("button", "◐", type_="button", data_theme_toggle=True, title=themes,
             aria_label=themes),
-        _site_choice(shown, language),
+        _site_choice(visit),
     )  # fmt: skip
 
 
-def _site_choice(shown: Frame, language: Language) -> Safe:
+def _print(visit: Visit) -> Safe:
+    return tag("button", visit.say("打印", "Print"), type_="button", data_print=True, cls="link")
+
+
+def _site_choice(visit: Visit) -> Safe | None:
     """On the phone the rail is gone: the sites stand in the top line instead."""
-    links = [
-        _anchor(pick(language, s.name_zh, s.name_en), f"/s/{s.code}/overview",
-                chosen=s.code == shown.site.code)
-        for s in shown.site.sites
-    ]  # fmt: skip
-    return tag("nav", *links, cls="phone-sites", aria_label=pick(language, "厂区", "Sites"))
+    if len(visit.site.sites) < 2:
+        return None
+    links = [_site_link(s, visit) for s in visit.site.sites]
+    return tag("nav", *links, cls="phone-sites", aria_label=visit.say("厂区", "Sites"))
 
 
-def _period(period: PeriodControl, language: Language) -> Safe:
+def _choices(choices: Sequence[Choice]) -> Safe | None:
+    if len(choices) < 2:
+        return None
+    return tag(
+        "span",
+        *(_anchor(c.name, c.address, chosen=c.chosen) for c in choices),
+        cls="control choices",
+    )
+
+
+def _menu(choices: Sequence[Choice]) -> Safe | None:
+    """Return a menu that opens without a script, closed on what is chosen."""
+    if len(choices) < 2:
+        return None
+    chosen = next((c.name for c in choices if c.chosen), choices[0].name)
+    links = [_anchor(c.name, c.address, chosen=c.chosen) for c in choices]
+    return tag("details", tag("summary", chosen), tag("nav", *links), cls="menu")
+
+
+def _period(period: PeriodControl, visit: Visit) -> Safe:
     steps = tag(
         "span",
-        _step("‹", period.previous, pick(language, "前一期", "previous")),
+        _step("‹", period.previous, visit.say("前一期", "previous")),
         tag("span", period.name, cls="period-name"),
-        _step("›", period.following, pick(language, "后一期", "next")),
+        _step("›", period.following, visit.say("后一期", "next")),
         cls="control",
     )
-    choices = None
-    if len(period.choices) > 1:
-        choices = tag(
-            "span", *(_anchor(n, a, chosen=c) for n, a, c in period.choices), cls="control choices"
-        )
     latest = None
     if period.latest is not None:
-        latest = tag("a", pick(language, "最近", "Latest"), href=period.latest)
-    return join(choices if choices is not None else steps, latest)
+        latest = tag("a", visit.say("最近", "Latest"), href=period.latest)
+    choices = _choices(period.choices)
+    return join(steps if choices is None else choices, latest)
 
 
-def _step(sign: str, address: str | None, name: str) -> Safe:
-    if address is None:
+def _step(sign: str, target: str | None, name: str) -> Safe:
+    if target is None:
         return tag("span", sign, cls="off", aria_hidden="true")
-    return tag("a", sign, href=address, aria_label=name, title=name)
+    return tag("a", sign, href=target, aria_label=name, title=name)
 
 
-def _bottom(shown: Frame, language: Language) -> Safe:
-    site = shown.site
+def _bottom(head: Head, visit: Visit) -> Safe:
+    site = visit.site
     version = "–" if site.data_version is None else str(site.data_version)
+    code = site.code_version or "–"
     return join(
-        factor_line(language, shown.indicator, verified=shown.factor_verified),
-        tag("span", pick(language, f"数据版本 {version}", f"Data version {version}")),
-        tag("span", pick(language, f"程序版本 {site.code_version or '–'}",
-                         f"Code version {site.code_version or '–'}")),
-        tag("span", pick(language, f"时区 {site.timezone}", f"Time zone {site.timezone}")),
-    )  # fmt: skip
+        factor_line(visit.language, head.indicator, verified=head.factor_verified),
+        tag("span", visit.say(f"数据版本 {version}", f"Data version {version}")),
+        tag("span", visit.say(f"程序版本 {code}", f"Code version {code}")),
+        tag("span", visit.say(f"时区 {site.timezone}", f"Time zone {site.timezone}")),
+    )

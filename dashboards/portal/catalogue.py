@@ -1,0 +1,20 @@
+"""Every page there is, in the order of the rail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboards.portal.page import Page
+from dashboards.portal.pages.enpi.page import PAGE as ENPI
+from dashboards.portal.pages.intake.page import PAGE as INTAKE
+from dashboards.portal.pages.more.page import PAGE as MORE
+from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
+
+__all__ = ["PAGES"]
+
+PAGES: tuple[Page[Any], ...] = (
+    OVERVIEW,
+    ENPI,
+    INTAKE,
+    MORE,
+)

@@ -1,0 +1,226 @@
+"""Each page of the catalogue as a page, and its model as JSON at the same address below /api/v1."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import psycopg
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+from nicegui import ui
+
+from dashboards.portal.database import Reader
+from dashboards.portal.live import LiveTask, load_live
+from dashboards.portal.markup import tag
+from dashboards.portal.page import OfSite, Page, Visit
+from dashboards.portal.shell import Frame, document, frame
+from dashboards.portal.site import load_site
+from dashboards.portal.text import Language, pick
+from enpilot.errors import RetryableError
+
+__all__ = [
+    "LANGUAGE_COOKIE", "add_api", "add_pages", "json_answer", "language_of", "not_found",
+    "notice", "unavailable",
+]  # fmt: skip
+
+LANGUAGE_COOKIE = "enpilot_language"
+_HERE = Path(__file__).parent
+_NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_log = structlog.get_logger(__name__)
+_Model = TypeVar("_Model", bound=OfSite)
+
+
+class _Read(NamedTuple):
+    """A page's model, and the numbers in the rail of the same moment."""
+
+    model: Any
+    counts: dict[str, int]
+
+
+def language_of(request: Request) -> Language:
+    """Return the language asked for, else the remembered one, else Chinese."""
+    chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
+    return "en" if chosen == "en" else "zh"
+
+
+def add_pages(pages: Sequence[Page[Any]], reader: Reader, live: LiveTask) -> None:
+    """Serve every page of the catalogue below ``/s/{site}/``."""
+    for page in pages:
+        _add_page(page, pages, reader, live)
+
+
+def add_api(app: FastAPI, pages: Sequence[Page[Any]], reader: Reader) -> None:
+    """Serve every page's model, and the live values, below ``/api/v1/s/{site}/``."""
+    for page in pages:
+        _add_model(app, page, reader)
+
+    @app.get("/api/v1/s/{site}/live", summary="Live values of a site", tags=["live"])
+    async def live(request: Request, site: str) -> Response:
+        def load(connection: psycopg.Connection[Any]) -> object | None:
+            known = load_site(connection, site)
+            return None if known is None else load_live(connection, known.site_id)
+
+        return await _answer(request, reader, load)
+
+
+def _add_page(
+    page: Page[_Model], pages: Sequence[Page[Any]], reader: Reader, live: LiveTask
+) -> None:
+    async def show(request: Request) -> Response | None:
+        language = language_of(request)
+        asked = _asked(request)
+
+        def load(connection: psycopg.Connection[Any]) -> _Read | None:
+            model = _model(connection, page, asked)
+            if model is None:
+                return None
+            return _Read(model, _counts(connection, pages, model.site.site_id))
+
+        try:
+            read = await reader.read(load)
+        except (RetryableError, psycopg.Error) as error:
+            return unavailable(language, error)
+        if read is None:
+            return not_found(language)
+        visit = Visit(
+            language=language, site=read.model.site, path=request.url.path,
+            query={k: v for k, v in request.query_params.items() if k != "lang"}, live=live,
+            pages=pages,
+        )  # fmt: skip
+        _head(language)
+        shown = Frame(page=page, head=page.head(read.model, visit), counts=read.counts)
+        with frame(shown, visit):
+            page.build(read.model, visit)
+        return None
+
+    for path in _paths(page):
+        ui.page(f"/s/{{site}}/{path}", language="zh-CN")(show)
+
+
+def _add_model(app: FastAPI, page: Page[_Model], reader: Reader) -> None:
+    async def answer(request: Request) -> Response:
+        asked = _asked(request)
+        return await _answer(request, reader, lambda c: _model(c, page, asked))
+
+    for path in _paths(page):
+        words = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+        parameters = [_parameter(name, "path", "") for name in ("site", *words)]
+        parameters += [_parameter(name, "query", what) for name, what in page.query.items()]
+        app.add_api_route(
+            f"/api/v1/s/{{site}}/{path}", answer, methods=["GET"],
+            operation_id="_".join((page.code, *words)), summary=page.names[1],
+            description=page.question[1], tags=["pages"],
+            openapi_extra={"parameters": parameters},
+        )  # fmt: skip
+
+
+def _paths(page: Page[Any]) -> list[str]:
+    return [page.path] if page.entry is None else [page.entry, page.path]
+
+
+def _parameter(name: str, place: str, what: str) -> dict[str, object]:
+    return {"name": name, "in": place, "required": place == "path", "description": what,
+            "schema": {"type": "string"}}  # fmt: skip
+
+
+def _asked(request: Request) -> dict[str, str]:
+    return {**request.query_params, **request.path_params}
+
+
+def _model(
+    connection: psycopg.Connection[Any], page: Page[_Model], asked: Mapping[str, str]
+) -> _Model | None:
+    site = load_site(connection, asked["site"])
+    return None if site is None else page.load(connection, site, asked)
+
+
+def _counts(
+    connection: psycopg.Connection[Any], pages: Sequence[Page[Any]], site_id: int
+) -> dict[str, int]:
+    """Read the numbers behind the names in the rail, all in one statement."""
+    counted = [page for page in pages if page.count is not None]
+    if not counted:
+        return {}
+    columns = ", ".join(f"({page.count})" for page in counted)
+    row = connection.execute(f"SELECT {columns}".encode(), {"site_id": site_id}).fetchone()
+    assert row is not None  # a select without a table has one row
+    return {page.code: int(value) for page, value in zip(counted, row, strict=True)}
+
+
+async def _answer(
+    request: Request, reader: Reader, load: Callable[[psycopg.Connection[Any]], object | None]
+) -> Response:
+    try:
+        model = await reader.read(load)
+    except (RetryableError, psycopg.Error) as error:
+        _log.warning("database is away", error=str(error).splitlines()[0])
+        return json_answer({"error": "database unavailable"}, 503)
+    if model is None:
+        return json_answer({"error": "not found"}, 404)
+    answer = json_answer(model)
+    tag_of_it = _etag(model)
+    headers = {"etag": tag_of_it, "cache-control": "private, no-cache"}
+    if request.headers.get("if-none-match") == tag_of_it:
+        return Response(status_code=304, headers=headers)
+    answer.headers.update(headers)
+    return answer
+
+
+def _etag(model: object) -> str:
+    """Return what changes when an answer does, the moment of asking apart."""
+    if isinstance(model, msgspec.Struct) and hasattr(model, "site"):
+        model = msgspec.structs.replace(model, site=msgspec.structs.replace(model.site, now=_NEVER))
+    return f'"{hashlib.sha256(msgspec.json.encode(model)).hexdigest()[:32]}"'
+
+
+def _head(language: Language) -> None:
+    style = _HERE / "tokens.css"
+    version = hashlib.sha256(style.read_bytes()).hexdigest()[:12]
+    script = (_HERE / "preferences.js").read_text("utf-8")
+    if language == "en":
+        client = ui.context.client
+        client.page = copy.copy(client.page)  # the original is every visitor's
+        client.page.language = "en-US"
+    ui.add_head_html(
+        f'<script>{script}</script><link rel="stylesheet" href="/portal/tokens.css?v={version}">'
+    )
+
+
+def json_answer(content: object, status: int = 200) -> Response:
+    """Return a struct, or anything that msgspec knows, as JSON."""
+    body = msgspec.json.encode(content)
+    return Response(body, status_code=status, media_type="application/json")
+
+
+def notice(
+    language: Language, status: int, said: tuple[str, str], action: tuple[str, str]
+) -> HTMLResponse:
+    """Return a whole page of one sentence and what to do, each in Chinese and English."""
+    body = document(
+        language, "Enpilot", pick(language, *said), tag("span", pick(language, *action))
+    )
+    return HTMLResponse(body, status_code=status)
+
+
+def not_found(language: Language) -> HTMLResponse:
+    """Return the page for an address that leads nowhere, or to what is not for this visitor."""
+    home = tag("a", pick(language, "回到首页", "Go to the first page"), href="/")
+    sentence = pick(language, "没有这个页面。", "There is no such page.")
+    return HTMLResponse(document(language, "404 · Enpilot", sentence, home), status_code=404)
+
+
+def unavailable(language: Language, error: Exception) -> HTMLResponse:
+    """Return the page for a database that does not answer."""
+    _log.warning("database is away", error=str(error).splitlines()[0])
+    return notice(
+        language, 503, ("暂时连不上数据库。", "The database cannot be reached just now."),
+        ("数据仍在采集端保存；请稍后刷新。",
+         "Readings are kept at the gateways; reload in a moment."),
+    )  # fmt: skip
