@@ -9,6 +9,7 @@ from dashboards.portal.pages.enpi.page import PAGE as ENPI
 from dashboards.portal.pages.intake.page import PAGE as INTAKE
 from dashboards.portal.pages.more.page import PAGE as MORE
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
+from dashboards.portal.pages.readings.page import PAGE as READINGS
 
 __all__ = ["PAGES"]
 
@@ -16,5 +17,6 @@ PAGES: tuple[Page[Any], ...] = (
     OVERVIEW,
     ENPI,
     INTAKE,
+    READINGS,
     MORE,
 )

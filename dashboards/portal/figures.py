@@ -9,7 +9,14 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
-__all__ = ["EnpiFigure", "Target", "enpi_figures", "latest_year_to_date", "targets"]
+__all__ = [
+    "EnpiFigure",
+    "Target",
+    "enpi_figures",
+    "latest_year_to_date",
+    "targets",
+    "year_to_dates",
+]
 
 
 class EnpiFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +47,13 @@ class EnpiFigure(msgspec.Struct, frozen=True, kw_only=True):
     synthetic_output: bool
     factor_verified: bool
     data_version: int
+    volume_effect: float | None = None  # [energy_unit], against the same months of the base
+    mix_effect: float | None = None
+    efficiency_effect: float | None = None
+    matched_share: float | None = None  # of the energy, where only matched days count
+    previous_intensity: float | None = None  # of the same part of the year before
+    original_target_intensity: float | None = None  # before the base was adjusted
+    original_status: str | None = None
 
     @property
     def to_target(self) -> float | None:
@@ -112,6 +126,19 @@ def latest_year_to_date(
             (enpi_id, dt.date(year, 1, 1), until or dt.date(year + 1, 1, 1)),
         )
         .fetchone()
+    )
+
+
+def year_to_dates(connection: psycopg.Connection[Any], enpi_id: int, year: int) -> list[EnpiFigure]:
+    """Return the year to the end of each month, and to the last day with figures, in order."""
+    return (
+        connection.cursor(row_factory=class_row(EnpiFigure))
+        .execute(
+            f"SELECT {_COLUMNS} FROM enpi_period WHERE enpi_id = %s"
+            " AND period_kind = 'year_to_date' AND period_from = %s ORDER BY period_to",
+            (enpi_id, dt.date(year, 1, 1)),
+        )
+        .fetchall()
     )
 
 

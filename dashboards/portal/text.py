@@ -18,6 +18,7 @@ __all__ = [
     "age",
     "change",
     "clock",
+    "clock_exact",
     "coal",
     "counted",
     "day",
@@ -25,6 +26,7 @@ __all__ = [
     "duration",
     "electricity",
     "energy",
+    "energy_scale",
     "instant",
     "intensity",
     "intensity_scale",
@@ -124,6 +126,13 @@ def energy(language: Language, value: float, unit: str) -> Figure:
     return quantity(language, value, unit)
 
 
+def energy_scale(unit: str) -> tuple[str, float]:
+    """Return the unit of a chart of energy, and what stored values are multiplied by."""
+    if unit in ("kgce", "kWh"):
+        return ("tce" if unit == "kgce" else "MWh"), 0.001
+    return unit, 1.0
+
+
 def intensity_scale(energy_unit: str) -> float:
     """Return what a stored intensity is multiplied by to be shown (tce/t is shown in kgce/t)."""
     return 1000.0 if energy_unit == "tce" else 1.0
@@ -201,6 +210,12 @@ def month_short(language: Language, date: dt.date) -> str:
 def clock(at: dt.datetime) -> str:
     """Write the time of day of an instant in its own zone."""
     return f"{at:%H:%M}"
+
+
+def clock_exact(at: dt.datetime) -> str:
+    """Write the time of day to the second, with milliseconds where there are some."""
+    text = f"{at:%H:%M:%S}"
+    return f"{text}.{at.microsecond // 1000:03d}" if at.microsecond else text
 
 
 def instant(language: Language, at: dt.datetime) -> str:

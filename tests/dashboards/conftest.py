@@ -20,6 +20,7 @@ from enpilot.plant import load_plant
 from ingest.imports.energy import import_energy
 from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
+from ingest.imports.variables import import_variables
 from tests.dashboards.foundry import put_foundry
 from tests.dashboards.steel_figures import BASE_YEAR, YEAR, put_figures
 from tests.services.postgres import DatabaseServer
@@ -48,6 +49,8 @@ def portal_database(
                           _PLANTS / "glycerine_energy_mapping.toml", "test")  # fmt: skip
             import_output(connection, _PLANTS / "glycerine_output.csv",
                           _PLANTS / "glycerine_output_mapping.toml", "test")  # fmt: skip
+            import_variables(connection, _PLANTS / "glycerine_variables.csv",
+                             _PLANTS / "glycerine_variables_mapping.toml", "test")  # fmt: skip
             while run_once(connection).did_anything:
                 pass
             connection.execute("DELETE FROM enpi_period USING site WHERE site.code = 'steel'"

@@ -15,8 +15,19 @@ from dashboards.portal.figures import (
     enpi_figures,
     latest_year_to_date,
     targets,
+    year_to_dates,
 )
 from dashboards.portal.pages.enpi.filters import EnpiFilters
+from dashboards.portal.pages.enpi.story import (
+    Baseline,
+    Event,
+    MeterDay,
+    YearEnd,
+    load_baseline,
+    load_events,
+    load_meters,
+    load_year_end,
+)
 from dashboards.portal.site import Indicator, Site
 
 __all__ = ["EnpiPage", "MonthFigure", "PathYear", "load_enpi", "target_path"]
@@ -57,6 +68,13 @@ class EnpiPage(msgspec.Struct, frozen=True, kw_only=True):
     path: list[PathYear]
     month: dt.date | None
     days: list[EnpiFigure]  # of the chosen month
+    to_date: list[EnpiFigure] = []  # the year to the end of each month
+    year_end: YearEnd | None = None
+    baseline: Baseline | None = None
+    events: list[Event] = []
+    day: dt.date | None = None
+    meters: list[MeterDay] = []  # of the chosen day
+    normalised: bool = False  # against the baseline, where it can be used
     misread: str | None = None
 
     @property
@@ -102,11 +120,18 @@ def load_enpi(
     if filters.month is not None:
         end = (filters.month + dt.timedelta(days=32)).replace(day=1)
         days = enpi_figures(connection, number, "day", filters.month, end)
+    baseline = load_baseline(connection, indicator, year)
     return EnpiPage(
         site=site, indicator=indicator, year=year, years=years or [year], months=months,
         year_to_date=latest_year_to_date(connection, number, year), target=target,
         path=_path(connection, number, target, list(base.values())),
         month=filters.month, days=days, misread=filters.misread,
+        to_date=year_to_dates(connection, number, year),
+        year_end=load_year_end(connection, number, year), baseline=baseline,
+        events=load_events(connection, site, year, list(found.values()), baseline),
+        day=filters.day,
+        meters=[] if filters.day is None else load_meters(connection, site, filters.day),
+        normalised=filters.normalised and baseline is not None and baseline.usable,
     )  # fmt: skip
 
 

@@ -23,7 +23,12 @@ def _load(
     indicator = next((i for i in site.indicators if code in (i.code, None)), None)
     if indicator is None:
         return None
-    return load_enpi(connection, site, indicator, parse_enpi(asked.get("t"), asked.get("month")))
+    return load_enpi(
+        connection,
+        site,
+        indicator,
+        parse_enpi(*(asked.get(n) for n in ("t", "month", "day", "view"))),
+    )
 
 
 def _head(page: EnpiPage, visit: Visit) -> Head:
@@ -44,6 +49,18 @@ def _head(page: EnpiPage, visit: Visit) -> Head:
             )
             for i in page.site.indicators
         ],
+        kinds=[]
+        if page.baseline is None or not page.baseline.usable
+        else [
+            Choice(
+                visit.say("实测", "Measured"), visit.here(view=None), chosen=not page.normalised
+            ),
+            Choice(
+                visit.say("归一化", "Normalised"),
+                visit.here(view="normalised"),
+                chosen=page.normalised,
+            ),
+        ],
         indicator=page.indicator,
         completeness=None if figure is None else figure.reporting_completeness,
         factor_verified=figure is None or figure.factor_verified,
@@ -52,7 +69,7 @@ def _head(page: EnpiPage, visit: Visit) -> Head:
 
 
 def _build(page: EnpiPage, visit: Visit) -> None:
-    view.build(page, visit.language)
+    view.build(page, visit)
 
 
 PAGE = Page(
@@ -60,6 +77,8 @@ PAGE = Page(
     group="daily", phone=True,
     question=("在不在目标路径上，为什么？", "Are we on the 4 % path, and why or why not?"),
     query={"t": "a year, as 2018; the latest with figures if left out",
-           "month": "a month of it, as 2018-08, whose days are shown"},
+           "month": "a month of it, as 2018-08, whose days are shown",
+           "day": "a day, as 2018-08-03, whose meters are shown",
+           "view": "measured, or normalised: against the baseline"},
     load=_load, head=_head, build=_build, offered=lambda site: bool(site.indicators),
 )  # fmt: skip

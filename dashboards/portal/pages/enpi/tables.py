@@ -185,10 +185,10 @@ def months_table(language: Language, page: EnpiPage) -> Safe:
 
 
 def days_table(language: Language, page: EnpiPage) -> Safe:
-    """Return the days of the chosen month; each leads to its overview."""
+    """Return the days of the chosen month; each leads to its meters."""
     rows = []
     for figure in page.days:
-        address = f"/s/{page.site.code}/overview?t={figure.period_from.isoformat()}"
+        address = f"?t={page.year}&month={page.month:%Y-%m}&day={figure.period_from.isoformat()}"
         name = tag("a", day_short(language, figure.period_from), href=address)
         rows.append(_row(language, page, name, figure, None))
     return _figures_table(language, pick(language, "日", "Day"), rows)

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-__all__ = ["OverviewFilters", "parse_month", "parse_overview"]
+__all__ = ["OverviewFilters", "parse_day", "parse_month", "parse_overview"]
 
 
 class OverviewFilters(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,12 +25,18 @@ def parse_overview(t: str | None) -> OverviewFilters:
     month = parse_month(t)
     if month is not None:
         return OverviewFilters(month=month)
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", t):
-        try:
-            return OverviewFilters(day=dt.date.fromisoformat(t))
-        except ValueError:
-            pass
-    return OverviewFilters(misread=t[:40])
+    day = parse_day(t)
+    return OverviewFilters(misread=t[:40]) if day is None else OverviewFilters(day=day)
+
+
+def parse_day(text: str | None) -> dt.date | None:
+    """Read ``2018-09-13``, else None."""
+    if not text or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def parse_month(text: str | None) -> dt.date | None:
