@@ -10,12 +10,14 @@ from dashboards.portal.pages.intake.page import PAGE as INTAKE
 from dashboards.portal.pages.more.page import PAGE as MORE
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
 from dashboards.portal.pages.readings.page import PAGE as READINGS
+from dashboards.portal.pages.waste.page import PAGE as WASTE
 
 __all__ = ["PAGES"]
 
 PAGES: tuple[Page[Any], ...] = (
     OVERVIEW,
     ENPI,
+    WASTE,
     INTAKE,
     READINGS,
     MORE,
