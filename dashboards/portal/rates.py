@@ -55,6 +55,7 @@ def load_curve(
     end: dt.datetime,
     *,
     step_s: int = QUARTER_S,
+    known_to: dt.datetime | None = None,
 ) -> Curve:
     """Add the counters of points, of one quantity, by steps of [begin, end).
 
@@ -67,6 +68,8 @@ def load_curve(
         Of one quantity.
     step_s
         A multiple of 900 [s].
+    known_to
+        Up to when figures contain readings; a step that ends later is still being filled.
     """
     count = max(0, -(-int((end - begin).total_seconds()) // step_s))
     amounts: list[float | None] = [None] * count
@@ -97,8 +100,11 @@ def load_curve(
         estimates[index] += abs(float(estimate)) * ratio
         present[index] += intervals
         simulated = simulated or bool(from_simulator)
+    finished = count
+    if known_to is not None:
+        finished = int((known_to - begin).total_seconds() // step_s)
     for index, intervals in enumerate(present):
-        if intervals >= whole:
+        if intervals >= whole and index < finished:
             amounts[index] = sums[index]
             guessed[index] = estimates[index] > _HALF * abs(sums[index])
     return Curve(begin=begin, step_s=step_s, unit=unit, amounts=amounts, estimated=guessed,
