@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.portal.page import Page
+from dashboards.portal.pages.cost.page import PAGE as COST
 from dashboards.portal.pages.enpi.page import PAGE as ENPI
 from dashboards.portal.pages.intake.page import PAGE as INTAKE
+from dashboards.portal.pages.load.page import PAGE as LOAD
 from dashboards.portal.pages.more.page import PAGE as MORE
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
 from dashboards.portal.pages.readings.page import PAGE as READINGS
+from dashboards.portal.pages.waste.page import PAGE as WASTE
 
 __all__ = ["PAGES"]
 
 PAGES: tuple[Page[Any], ...] = (
     OVERVIEW,
     ENPI,
+    LOAD,
+    COST,
+    WASTE,
     INTAKE,
     READINGS,
     MORE,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Iterable
 from typing import Any
 
-from dashboards.portal.text import number
+from dashboards.portal.text import Language, day_short, number
 
 __all__ = [
     "AXIS_LABEL",
     "Option",
     "base_option",
     "category_axis",
+    "day_axis",
     "label",
+    "level",
     "line",
     "minute_axis",
     "nice_range",
@@ -96,6 +99,34 @@ def minute_axis(minutes: int) -> Option:
             "axisLabel": {**AXIS_LABEL, ":formatter": clock, "showMaxLabel": False},
             "axisTick": {"show": False}, "splitLine": {"show": False},
             "axisLine": {"lineStyle": {"color": "var(--line2)"}}}  # fmt: skip
+
+
+def day_axis(first: dt.date, hours: float, language: Language) -> Option:
+    """Return an axis of whole days in hours after the first midnight; of one day, its hours."""
+    if hours <= 25:
+        clock = "v => String(Math.floor(v)).padStart(2, '0') + ':00'"
+        labels = {**AXIS_LABEL, ":formatter": clock, "showMaxLabel": False}
+        every = 4
+    else:
+        count = int(hours // 24) + 1
+        names = [day_short(language, first + dt.timedelta(days=i)) for i in range(count)]
+        labels = {**AXIS_LABEL, ":formatter": f"v => ({names!r})[Math.round(v / 24)] || ''",
+                  "showMaxLabel": False, "hideOverlap": True, "align": "left"}  # fmt: skip
+        every = 24 * max(1, count // 8)
+    return {"type": "value", "min": 0, "max": hours, "interval": every, "axisLabel": labels,
+            "axisTick": {"show": False}, "splitLine": {"show": False},
+            "axisLine": {"lineStyle": {"color": "var(--line2)"}}}  # fmt: skip
+
+
+def level(at: float, text: str, color: str = "var(--acc)") -> Option:
+    """Return a labelled horizontal line: a limit, or what is usual."""
+    return {
+        "silent": True, "symbol": "none",
+        "lineStyle": {"color": color, "width": 1.2, "type": "solid"},
+        "label": {"show": True, "position": "insideStartTop", "color": color, "fontSize": 11,
+                  "fontFamily": _FONT, "formatter": text},
+        "data": [{"yAxis": at}],
+    }  # fmt: skip
 
 
 def line(name: str, data: list[Any], color: str, **more: Any) -> Option:

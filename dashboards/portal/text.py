@@ -32,6 +32,7 @@ __all__ = [
     "intensity_scale",
     "intensity_unit",
     "moment",
+    "money",
     "month",
     "month_short",
     "number",
@@ -42,6 +43,7 @@ __all__ = [
     "share",
     "significant",
     "unit_name",
+    "unit_price",
 ]
 
 Language = Literal["zh", "en"]
@@ -157,6 +159,22 @@ def intensity(language: Language, value: float, energy_unit: str, output_unit: s
 def power(kw: float) -> Figure:
     """Write active power [kW]."""
     return Figure(number(kw, 0 if abs(kw) >= 100 else 1), "kW")
+
+
+def money(language: Language, yuan: float) -> str:
+    """Write an amount of money [yuan]: ¥2,458 and 5.56 万元, CNY 55,623."""
+    if language == "en":
+        return f"CNY {number(yuan, 0 if abs(yuan) >= 100 else 2)}"
+    if abs(yuan) >= 1e8:
+        return f"{significant(yuan / 1e8)} 亿元"
+    if abs(yuan) >= 1e4:
+        return f"{significant(yuan / 1e4)} 万元"
+    return f"¥{number(yuan, 0 if abs(yuan) >= 100 else 2)}"
+
+
+def unit_price(language: Language, yuan: float, unit: str) -> str:
+    """Write the price of one unit, with four digits as bills do."""
+    return f"{number(yuan, 4)} {pick(language, '元', 'CNY')}/{unit}"
 
 
 def change(ratio: float, digits: int = 1) -> str:

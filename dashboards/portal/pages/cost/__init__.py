@@ -1,0 +1,1 @@
+"""Cost: what the bill will be, and what of it was avoidable."""

@@ -1,0 +1,71 @@
+"""Words of bills: bands, lines, charges."""
+
+from __future__ import annotations
+
+from dashboards.portal.pages.cost.model import BillLine
+from dashboards.portal.text import Language, pick
+
+__all__ = ["BANDS", "difference_name", "line_name", "medium_name"]
+
+BANDS = {
+    "sharp": ("尖", "critical peak"),
+    "peak": ("峰", "peak"),
+    "flat": ("平", "flat"),
+    "valley": ("谷", "valley"),
+    "deep_valley": ("深谷", "deep valley"),
+}
+_PARTS = {
+    "energy": ("电能与输配", "energy and transmission"),
+    "system": ("线损与系统运行费", "line loss and system operation"),
+    "funds": ("政府性基金及附加", "government funds"),
+}
+_BASIC = {
+    "capacity": ("基本电费（按容量）", "basic charge by capacity"),
+    "demand": ("基本电费（按实际需量）", "basic charge by demand"),
+    "contract_demand": ("基本电费（按合同需量）", "basic charge by contracted demand"),
+}
+_KINDS = {
+    "register": ("示数", "register"),
+    "energy": ("电量", "energy"),
+    "part": ("价格组成", "price part"),
+    "basic": ("基本电费", "basic charge"),
+    "power_factor": ("力调电费", "power-factor adjustment"),
+    "step": ("阶梯加价", "step surcharge"),
+    "sum": ("小计", "sum"),
+    "total": ("合计", "total"),
+    "other": ("其他", "other"),
+}
+_MEDIA = {
+    "electricity": ("电", "electricity"), "natural_gas": ("天然气", "natural gas"),
+    "steam": ("蒸汽", "steam"), "water": ("水", "water"), "raw_coal": ("原煤", "raw coal"),
+    "diesel": ("柴油", "diesel"), "compressed_air": ("压缩空气", "compressed air"),
+    "heat": ("热力", "heat"), "fresh_water": ("新水", "fresh water"),
+    "product": ("产品", "product"),
+}  # fmt: skip
+
+
+def medium_name(language: Language, medium: str) -> str:
+    """Return a medium's name; an unknown one with spaces."""
+    return pick(language, *_MEDIA.get(medium, (medium, medium.replace("_", " "))))
+
+
+def line_name(language: Language, line: BillLine) -> str:
+    """Name a line as the utility's bill does."""
+    if line.kind == "energy" and line.code in BANDS:
+        return pick(language, f"电度电费 · {BANDS[line.code][0]}",
+                    f"energy charge · {BANDS[line.code][1]}")  # fmt: skip
+    if line.kind == "part":
+        return pick(language, *_PARTS.get(line.code, (line.code, line.code)))
+    if line.kind == "basic":
+        return pick(language, *_BASIC.get(line.code, _KINDS["basic"]))
+    if line.kind == "power_factor":
+        return pick(language, f"力调电费（标准 {line.code}）",
+                    f"power-factor adjustment (standard {line.code})")  # fmt: skip
+    return f"{pick(language, *_KINDS.get(line.kind, (line.kind, line.kind)))} · {line.code}"
+
+
+def difference_name(language: Language, kind: str, code: str) -> str:
+    """Name a line on which invoice and computation differ."""
+    what = pick(language, *_KINDS.get(kind, (kind, kind)))
+    which = pick(language, *(BANDS.get(code) or _PARTS.get(code) or (code, code)))
+    return what if kind == code else f"{what} · {which}"

@@ -1,0 +1,1 @@
+"""Load and demand: what sets the demand charge."""

@@ -1,0 +1,1 @@
+"""Waste findings: what costs money without making product."""
