@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from dashboards.portal.site import Site
 
@@ -196,8 +196,8 @@ def _month(text: str | None) -> tuple[dt.date | None, str | None]:
 def _bill(
     connection: psycopg.Connection[Any], account_id: int, month: dt.date | None
 ) -> Bill | None:
-    return (
-        connection.cursor(row_factory=class_row(Bill))
+    row = (
+        connection.cursor(row_factory=dict_row)
         .execute(
             "SELECT period_from, period_to, amount::double precision AS kwh,"
             " cost_yuan::double precision AS cost_yuan,"
@@ -215,6 +215,7 @@ def _bill(
         )
         .fetchone()
     )
+    return None if row is None else msgspec.convert(row, Bill)
 
 
 def _bands(connection: psycopg.Connection[Any], account_id: int, bill: Bill) -> list[Band]:
