@@ -1,0 +1,257 @@
+"""The elements of the explorer; knows the model, not the database."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from nicegui import ui
+
+from dashboards.portal import charts
+from dashboards.portal.markup import Safe, join, tag
+from dashboards.portal.page import Choice, Visit, with_query
+from dashboards.portal.pages.explore import drawing
+from dashboards.portal.pages.explore.model import ExplorePage
+from dashboards.portal.pages.explore.words import COMPARES, STEPS, opening, subline
+from dashboards.portal.period import Period, period_name, period_of
+from dashboards.portal.shell import block, section, table_view
+from dashboards.portal.state import empty, misread, synthetic
+from dashboards.portal.tables import numeric, table
+from dashboards.portal.text import clock, day_short, month_short, unit_name
+from dashboards.portal.tracks import Track
+
+__all__ = ["build", "canonical", "exports"]
+
+_ROWS = 400  # of the table: more are in the files
+
+
+def canonical(page: ExplorePage, visit: Visit) -> Callable[..., str]:
+    """Return what makes addresses of this page: the series by their codes, nothing to add."""
+
+    def here(**changed: object) -> str:
+        query = {"series": ",".join(page.codes), "add": None, **changed}
+        return visit.here(**query)
+
+    return here
+
+
+def exports(page: ExplorePage, visit: Visit) -> list[Choice]:
+    """Return the files with the same series, period and step."""
+    path = f"/api/v1/s/{visit.site.code}/export/explore"
+    step = page.step if page.form != "lines" else page.asked_step
+    query = {"series": ",".join(page.codes), "t": page.period.text(), "step": step,
+             "lang": visit.language}  # fmt: skip
+    names = {"csv": "CSV", "xlsx": "Excel", "parquet": "Parquet"}
+    return [Choice(name, with_query(f"{path}.{kind}", query)) for kind, name in names.items()]
+
+
+def build(page: ExplorePage, visit: Visit) -> None:
+    """Add the page being built."""
+    said = [misread(visit.language, page.misread), *subline(visit.language, page)]
+    made_up = any(c.course.simulated for c in page.chosen)
+    block(
+        tag("h1", opening(visit.language, page), cls="opening"),
+        tag("p", join(*said, by=" · "), synthetic(visit.language, made_up), cls="subline"),
+    )
+    block(_chosen(page, visit))
+    with ui.element("section"):
+        block(section(_title(page, visit), _unit(page, visit), _right(page, visit))).classes("next")
+        _chart(page, visit)
+        block(_zoom(page, visit))
+        if page.chosen:
+            block(table_view(visit.language, _table(page, visit)))
+
+
+def _title(page: ExplorePage, visit: Visit) -> str:
+    return period_name(visit.language, page.period)
+
+
+def _unit(page: ExplorePage, visit: Visit) -> str:
+    units = dict.fromkeys(c.course.unit for c in page.chosen if c.axis is not None)
+    written = [unit_name(visit.language, u) for u in units if u]
+    if page.form == "scatter" and page.across is not None:
+        name = page.across.track.name(visit.language)
+        up = page.chosen[0].course.unit if page.chosen else ""
+        return visit.say(f"{up}，横轴 {name} {page.across.unit}",
+                         f"{up}, across: {name} {page.across.unit}")  # fmt: skip
+    if page.form in ("heat", "duration"):
+        return written[0] if written else ""
+    if len(written) == 2:
+        return visit.say(
+            f"左 {written[0]}，右 {written[1]}", f"left {written[0]}, right {written[1]}"
+        )
+    return "".join(written)
+
+
+def _right(page: ExplorePage, visit: Visit) -> Safe | None:
+    if page.form == "scatter":
+        return tag("span", drawing.month_keys(page, visit), cls="reference")
+    if page.form != "lines":
+        return None
+    here = canonical(page, visit)
+    compares = [
+        tag("a", visit.say(*names), href=here(cmp=code),
+            aria_current="page" if code == page.compare else None)
+        for code, names in COMPARES.items()
+    ]  # fmt: skip
+    steps = [
+        tag("a", visit.say(*names), href=here(step=code),
+            aria_current="page" if code == page.asked_step else None)
+        for code, names in STEPS.items()
+    ]  # fmt: skip
+    return join(tag("span", *compares, cls="picks"), tag("span", *steps, cls="picks"))
+
+
+def _chosen(page: ExplorePage, visit: Visit) -> Safe:
+    """Return what is drawn with its line, and a form that adds one more by code or name."""
+    chips = []
+    for index, chosen in enumerate(page.chosen):
+        chips.append(_chip(page, visit, chosen.course.track, drawing.LINES[index]))
+    if page.across is not None:
+        chips.append(_chip(page, visit, page.across.track, None))
+    options = [
+        tag("option", f"{t.code} · {t.unit}", value=t.name(visit.language)) for t in page.offered
+    ]
+    hidden = {**visit.query, "series": ",".join(page.codes)}
+    fields = [
+        tag("input", type_="hidden", name=name, value=value)
+        for name, value in hidden.items()
+        if name != "add"
+    ]
+    hint = visit.say("表计、产品的名称或代码", "meter or product, by name or code")
+    form = tag(
+        "form",
+        *fields,
+        tag("input", name="add", list_="offered", placeholder=hint, aria_label=hint,
+            autocomplete="off", required=True),
+        tag("datalist", *options, id="offered"),
+        tag("button", visit.say("添加", "Add")),
+        method="get", action=visit.path, cls="add-series",
+    )  # fmt: skip
+    more = [_others(code, tracks, page, visit) for code, tracks in page.others.items() if tracks]
+    return tag("div", *chips, form, *more, cls="series-bar", data_series=",".join(page.codes))
+
+
+def _chip(page: ExplorePage, visit: Visit, track: Track, line: tuple[str, str] | None) -> Safe:
+    rest = [code for code in page.codes if code != track.code]
+    here = canonical(page, visit)
+    name = track.name(visit.language)
+    remove = None
+    if rest and track.code in page.codes:
+        remove = tag("a", "×", href=here(series=",".join(rest)),
+                     aria_label=visit.say(f"去掉{name}", f"remove {name}"))  # fmt: skip
+    sample = None
+    if line is not None and page.form in ("lines", "duration"):
+        sample = tag("span", cls="sample", style=f"border-top:2px {line[1]} {line[0]}")
+    return tag("span", sample, name, remove, cls="chip")
+
+
+def _others(code: str, tracks: list[Track], page: ExplorePage, visit: Visit) -> Safe:
+    here = canonical(page, visit)
+    links = [
+        tag("a", t.name(visit.language), href=here(series=",".join([*page.codes, t.code])))
+        for t in tracks
+    ]
+    return tag(
+        "details", tag("summary", visit.say(f"{code} 的其他量", f"more of {code}")),
+        tag("nav", *links), cls="menu",
+    )  # fmt: skip
+
+
+def _chart(page: ExplorePage, visit: Visit) -> None:
+    known = sum(c.course.known for c in page.chosen)
+    if page.form == "scatter" and (page.across is None or not page.chosen):
+        block(
+            empty(
+                visit.language,
+                ("散点需要两条序列。", "再添加一条：产量，或另一块表。"),
+                ("A scatter needs two series.", "Add one more: output, or another meter."),
+            )
+        )
+        return
+    if not known or (page.form == "scatter" and not _pairs(page)):
+        block(
+            empty(
+                visit.language,
+                ("这个时段没有数据。", "换一个时段；更早的读数可能已归档：enpilot db archive"),
+                ("There are no data of this period.",
+                 "Choose another one; older readings may be archived: enpilot db archive"),
+            )
+        )  # fmt: skip
+        return
+    makers: dict[str, Callable[[ExplorePage, Visit], charts.Option]] = {
+        "lines": drawing.lines_option, "heat": drawing.heat_option,
+        "scatter": drawing.scatter_option, "duration": drawing.duration_option,
+    }  # fmt: skip
+    chart = ui.echart(makers[page.form](page, visit), renderer="svg")
+    chart.classes("chart explore-chart")
+    chart.props.update({"role": "img", "aria-label": _title(page, visit)})
+
+
+def _pairs(page: ExplorePage) -> int:
+    if page.across is None or not page.chosen:
+        return 0
+    up = page.chosen[0].course.values
+    return sum(x is not None and y is not None for x, y in zip(page.across.values, up, strict=True))
+
+
+def _zoom(page: ExplorePage, visit: Visit) -> Safe | None:
+    """Return the shorter periods inside this one, and the longer one around it."""
+    here = canonical(page, visit)
+    first = page.period.first
+    wider = {"day": "week", "week": "month", "month": "year"}.get(page.period.kind)
+    links: list[Safe] = []
+    if wider is not None:
+        around = period_of(wider, first)  # type: ignore[arg-type]  # one of the kinds
+        links.append(tag("a", period_name(visit.language, around), href=here(t=around.text())))
+    parts = _parts(page.period)
+    links += [
+        tag("a", month_short(visit.language, p.first) if p.kind == "month"
+            else day_short(visit.language, p.first), href=here(t=p.text()))
+        for p in parts
+    ]  # fmt: skip
+    return tag("p", *links, cls="links") if links else None
+
+
+def _parts(period: Period) -> list[Period]:
+    if period.days == 1:
+        return []
+    kind = "month" if period.days > 45 else "day"
+    parts: list[Period] = []
+    at = period.first
+    while at < period.end and len(parts) < 46:
+        part = period_of("month", at) if kind == "month" else period_of("day", at)
+        parts.append(part)
+        at = part.end
+    return parts
+
+
+def _table(page: ExplorePage, visit: Visit) -> Safe:
+    courses = [c.course for c in page.chosen]
+    titles = [numeric(f"{c.track.name(visit.language)} {c.unit}".strip()) for c in courses]
+    columns: list[list[float | None]] = [c.values for c in courses]
+    if page.other is not None:
+        for chosen in page.chosen:
+            if chosen.before is not None:
+                name = period_name(visit.language, page.other)
+                titles.append(numeric(f"{chosen.course.track.name(visit.language)} {name}"))
+                columns.append(chosen.before.values)
+    if page.across is not None:
+        titles.append(numeric(f"{page.across.track.name(visit.language)} {page.across.unit}"))
+        columns.append(page.across.values)
+    rows = []
+    for index, start in enumerate(page.starts[:_ROWS]):
+        rows.append([_when(page, start), *(drawing.reading(c[index]) for c in columns)])
+    note = None
+    if len(page.starts) > _ROWS:
+        shown = f"{_ROWS}/{len(page.starts)}"
+        note = tag("p", visit.say(f"只列前 {shown} 行，全部见 CSV。",
+                                  f"The first {shown} rows; all of them are in the CSV."),
+                   cls="action")  # fmt: skip
+    return join(table([visit.say("时间", "Time"), *titles], rows, key="courses"), note)
+
+
+def _when(page: ExplorePage, start: dt.datetime) -> str:
+    if page.step == "day":
+        return start.date().isoformat()
+    return f"{start.date().isoformat()} {clock(start)}"
