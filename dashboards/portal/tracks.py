@@ -99,33 +99,36 @@ def load_tracks(
 ) -> list[Track]:
     """Return every series and product of a site; what a meter is for stands before its others."""
     by_id = {p.point_id: p for p in points}
-    tracks = []
-    for series_id, point_id, quantity, channel in connection.execute(
+    rows = connection.execute(
         "SELECT series_id, point_id, quantity, channel FROM series WHERE site_id = %s"
-        " ORDER BY point_id, quantity, channel",
+        " ORDER BY point_id, channel <> 'total', quantity, channel",
         (site.site_id,),
-    ):
+    ).fetchall()
+    mains: dict[int, int] = {}  # of a point without a total, its first counter (good pieces)
+    for series_id, point_id, quantity, _ in rows:
+        if point_id in by_id and quantity == by_id[point_id].quantity:
+            mains.setdefault(point_id, series_id)
+    tracks = []
+    for series_id, point_id, quantity, channel in rows:
         point = by_id.get(point_id)
         if point is None or quantity not in QUANTITIES:
             continue
-        main = (quantity, channel) == (point.quantity, "total")
+        main = mains.get(point_id) == series_id
         counts = QUANTITIES[quantity].cumulative
+        named = "" if main and channel == "total" else quantity_word("zh", quantity, channel)
+        said = "" if main and channel == "total" else quantity_word("en", quantity, channel)
         tracks.append(
             Track(
                 code=point.code if main else f"{point.code}.{quantity}.{channel}",
                 kind="counter" if counts else "gauge",
-                name_zh=_named(point.name_zh, "zh", quantity, channel, main=main),
-                name_en=_named(point.name_en, "en", quantity, channel, main=main),
+                name_zh=" · ".join(filter(None, (point.name_zh, named))),
+                name_en=" · ".join(filter(None, (point.name_en, said))),
                 unit=QUANTITIES[quantity].unit if counts else gauge_unit(quantity),
                 quantity=quantity, channel=channel, point_id=point_id, series_id=series_id,
             )
         )  # fmt: skip
     tracks.sort(key=lambda t: (by_id[t.point_id or 0].code, "." in t.code, t.code))
     return tracks + _products(connection, site)
-
-
-def _named(name: str, language: Language, quantity: str, channel: str, *, main: bool) -> str:
-    return name if main else f"{name} · {quantity_word(language, quantity, channel)}"
 
 
 def _products(connection: psycopg.Connection[Any], site: Site) -> list[Track]:
@@ -149,12 +152,14 @@ def find_track(tracks: Sequence[Track], text: str) -> Track | None:
     if not wanted:
         return None
     for track in tracks:
-        if wanted in (track.code, track.name_zh.casefold(), track.name_en.casefold()):
+        if wanted in (track.code.casefold(), track.name_zh.casefold(), track.name_en.casefold()):
             return track
     found = [
         t
         for t in tracks
-        if wanted in t.code or wanted in t.name_zh.casefold() or wanted in t.name_en.casefold()
+        if wanted in t.code.casefold()
+        or wanted in t.name_zh.casefold()
+        or wanted in t.name_en.casefold()
     ]
     main = [t for t in found if "." not in t.code]
     return next((some[0] for some in (found, main) if len(some) == 1), None)

@@ -55,6 +55,11 @@ def lines_option(page: ExplorePage, visit: Visit) -> charts.Option:
         grid={"left": 58, "right": 58 if len(axes) > 1 else 14, "top": 14, "bottom": 26},
         xAxis=charts.day_axis(page.period.first, hours, visit.language), yAxis=axes,
         tooltip=charts.tooltip(**{":formatter": _lines_tip(page, visit.language)}), series=series,
+        toolbox={"show": False},
+        brush={"xAxisIndex": "all", "brushType": "lineX", "brushMode": "single", "toolbox": [],
+               "outOfBrush": {"colorAlpha": 1},
+               "brushStyle": {"borderWidth": 1, "color": "transparent",
+                              "borderColor": "var(--acc)"}},
     )  # fmt: skip
     return charts.with_phone(option, {"grid": {"left": 46, "right": 46 if len(axes) > 1 else 8}})
 
@@ -162,7 +167,7 @@ def heat_option(page: ExplorePage, visit: Visit) -> charts.Option:
         grid={"left": 34, "right": 12, "top": 8, "bottom": 26}, xAxis=days, yAxis=hours,
         tooltip=charts.tooltip(**{"trigger": "item", ":formatter": tip}),
         visualMap={"show": False, "min": low, "max": max(values),
-                   "inRange": {"color": ["var(--heat)"], "opacity": [0.05, 1]}},
+                   "inRange": {"opacity": [0.05, 1]}},
         series=[{"type": "heatmap", "data": cells, "emphasis": {"disabled": True},
                  "itemStyle": {"color": "var(--heat)"}, "progressive": 0}],
     )  # fmt: skip

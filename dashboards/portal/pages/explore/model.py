@@ -40,7 +40,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
     course: Course
     before: Course | None = None
-    axis: int | None  # None: a third unit, which has no axis
+    axis: int | None  # None: nothing is known, or a third unit
 
 
 class ExplorePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,20 +83,17 @@ def load_explore(
     grid = grid_of(site, filters.period, step)
     other = _other(filters)
     beside = None if other is None else grid_of(site, other, step)
-    axes = list(dict.fromkeys(t.shown_unit(step) for t in drawn))[:_AXES]
+    courses = [load_course(connection, site, points, t, grid) for t in drawn]
+    # An axis is for something: a series without data takes none.
+    axes = list(dict.fromkeys(c.unit for c in courses if c.known))[:_AXES]
     chosen = []
-    for track in drawn:
-        unit = track.shown_unit(step)
+    for course in courses:
         before = None
         if beside is not None:
-            loaded = load_course(connection, site, points, track, beside)
+            loaded = load_course(connection, site, points, course.track, beside)
             before = _as_long(loaded, len(grid.starts))
-        chosen.append(
-            Chosen(
-                course=load_course(connection, site, points, track, grid), before=before,
-                axis=axes.index(unit) if unit in axes else None,
-            )
-        )  # fmt: skip
+        axis = axes.index(course.unit) if course.known and course.unit in axes else None
+        chosen.append(Chosen(course=course, before=before, axis=axis))
     return ExplorePage(
         site=site, period=filters.period, other=other, form=filters.form, compare=filters.compare,
         step=step, asked_step=filters.step, starts=grid.starts, chosen=chosen,

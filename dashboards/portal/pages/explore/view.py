@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 
 from nicegui import ui
@@ -186,6 +187,35 @@ def _chart(page: ExplorePage, visit: Visit) -> None:
     chart = ui.echart(makers[page.form](page, visit), renderer="svg")
     chart.classes("chart explore-chart")
     chart.props.update({"role": "img", "aria-label": _title(page, visit)})
+    if page.form == "lines" and page.period.days > 1:
+        _brush(chart, page, visit)
+
+
+def _brush(chart: ui.echart, page: ExplorePage, visit: Visit) -> None:
+    """Let a mouse drag across days choose them as the new period; a finger scrolls."""
+    target = json.dumps(canonical(page, visit)(t="FROM..TO"))
+    first = f"Date.UTC({page.period.first.year}, {page.period.first.month - 1},"
+    first += f" {page.period.first.day})"
+    chart.on(
+        "chart:finished",
+        js_handler=f"""() => {{
+            const chart = getElement({chart.id}).chart;
+            if (chart.brushed || matchMedia('(pointer: coarse)').matches) return;
+            chart.brushed = true;
+            chart.dispatchAction({{type: 'takeGlobalCursor', key: 'brush',
+                                  brushOption: {{brushType: 'lineX', brushMode: 'single'}}}});
+        }}""",
+    )
+    chart.on(
+        "chart:brushEnd",
+        js_handler=f"""(event) => {{
+            const range = event.areas[0] && event.areas[0].coordRange;
+            if (!range) return;
+            const day = (hours) => new Date({first} + Math.floor(hours / 24) * 864e5)
+                .toISOString().slice(0, 10);
+            location.assign({target}.replace('FROM', day(range[0])).replace('TO', day(range[1])));
+        }}""",
+    )
 
 
 def _pairs(page: ExplorePage) -> int:
@@ -210,6 +240,9 @@ def _zoom(page: ExplorePage, visit: Visit) -> Safe | None:
             else day_short(visit.language, p.first), href=here(t=p.text()))
         for p in parts
     ]  # fmt: skip
+    if page.form == "lines" and parts:
+        hint = visit.say("或在图上拖出时段", "or drag across the chart")
+        links.append(tag("span", hint, cls="reference"))
     return tag("p", *links, cls="links") if links else None
 
 

@@ -76,7 +76,7 @@ def subline(language: Language, page: ExplorePage) -> list[str]:
             pick(language, "时段较长，步长已加大", "the period is long, so the step is longer")
         )
     if page.unknown:
-        names = "、".join(page.unknown) if language == "zh" else ", ".join(page.unknown)
+        names = _listed(language, page.unknown)
         said.append(pick(language, f"没有，或不止一个“{names}”", f"none, or several, of “{names}”"))
     if page.left_out:
         count = len(page.left_out)
@@ -84,14 +84,17 @@ def subline(language: Language, page: ExplorePage) -> list[str]:
             pick(language, f"最多六条，另{count}条未画",
                  f"six at most, {counted(count, 'series', 'series')} left out")
         )  # fmt: skip
-    undrawn = [c.course.track.name(language) for c in page.chosen if c.axis is None]
-    if undrawn and page.form == "lines":
-        names = "、".join(undrawn) if language == "zh" else ", ".join(undrawn)
+    blank = [c.course.track.name(language) for c in page.chosen if not c.course.known]
+    if blank and len(blank) < len(page.chosen):
+        said.append(pick(language, f"{_listed(language, blank)}没有数据",
+                         f"no data of {_listed(language, blank)}"))  # fmt: skip
+    third = [c.course.track.name(language) for c in page.chosen if c.axis is None]
+    third = [name for name in third if name not in blank]
+    if third and page.form == "lines":
         said.append(
-            pick(
-                language, f"只有两条纵轴，{names}见表", f"two axes at most: {names} is in the table"
-            )
-        )
+            pick(language, f"只有两条纵轴，{_listed(language, third)}见表",
+                 f"two axes at most: {_listed(language, third)} is in the table")
+        )  # fmt: skip
     if page.chosen and page.form == "lines":
         missing = sum(len(c.course.values) - c.course.known for c in page.chosen)
         total = sum(len(c.course.values) for c in page.chosen)
@@ -100,3 +103,7 @@ def subline(language: Language, page: ExplorePage) -> list[str]:
                 pick(language, f"{missing}/{total} 步无数据", f"{missing} of {total} steps unknown")
             )
     return said
+
+
+def _listed(language: Language, names: list[str]) -> str:
+    return ("、" if language == "zh" else ", ").join(names)
