@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.portal.catalogue import PAGES
 from dashboards.portal.database import Reader
+from dashboards.portal.exports.jobs import Exports
+from dashboards.portal.exports.routes import add_exports
 from dashboards.portal.live import LiveTask
 from dashboards.portal.routes import (
     LANGUAGE_COOKIE,
@@ -45,12 +47,14 @@ def create_app(url: str) -> FastAPI:
         The database.
     """
     reader = Reader(url)
+    exports = Exports(url)
     live = LiveTask(reader)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         live.start()
         yield
+        await exports.close()
         await live.close()
         reader.close()
 
@@ -60,6 +64,7 @@ def create_app(url: str) -> FastAPI:
     )  # fmt: skip
     app.add_middleware(_Language)
     _plain_routes(app, reader)
+    add_exports(app, reader, exports)
     add_api(app, PAGES, reader)
     add_pages(PAGES, reader, live)
 

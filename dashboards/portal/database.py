@@ -28,12 +28,14 @@ class Reader:
     ----------
     url
         The database.
+    kept
+        Connections at most; who comes when all are taken waits.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kept: int = _KEPT) -> None:
         self._url = url
         self._idle: queue.SimpleQueue[psycopg.Connection[Any]] = queue.SimpleQueue()
-        self._places = asyncio.Semaphore(_KEPT)
+        self._places = asyncio.Semaphore(kept)
 
     async def read(self, load: Callable[[psycopg.Connection[Any]], _Result]) -> _Result:
         """Run ``load`` on a connection in one read-only snapshot, off the event loop.

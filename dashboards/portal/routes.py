@@ -26,8 +26,8 @@ from dashboards.portal.text import Language, pick
 from enpilot.errors import RetryableError
 
 __all__ = [
-    "LANGUAGE_COOKIE", "add_api", "add_pages", "json_answer", "language_of", "not_found",
-    "notice", "unavailable",
+    "LANGUAGE_COOKIE", "add_api", "add_pages", "answer", "json_answer", "language_of",
+    "not_found", "notice", "parameter", "unavailable",
 ]  # fmt: skip
 
 LANGUAGE_COOKIE = "enpilot_language"
@@ -67,7 +67,7 @@ def add_api(app: FastAPI, pages: Sequence[Page[Any]], reader: Reader) -> None:
             known = load_site(connection, site)
             return None if known is None else load_live(connection, known.site_id)
 
-        return await _answer(request, reader, load)
+        return await answer(request, reader, load)
 
 
 def _add_page(
@@ -105,16 +105,16 @@ def _add_page(
 
 
 def _add_model(app: FastAPI, page: Page[_Model], reader: Reader) -> None:
-    async def answer(request: Request) -> Response:
+    async def show(request: Request) -> Response:
         asked = _asked(request)
-        return await _answer(request, reader, lambda c: _model(c, page, asked))
+        return await answer(request, reader, lambda c: _model(c, page, asked))
 
     for path in _paths(page):
         words = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-        parameters = [_parameter(name, "path", "") for name in ("site", *words)]
-        parameters += [_parameter(name, "query", what) for name, what in page.query.items()]
+        parameters = [parameter(name, "path", "") for name in ("site", *words)]
+        parameters += [parameter(name, "query", what) for name, what in page.query.items()]
         app.add_api_route(
-            f"/api/v1/s/{{site}}/{path}", answer, methods=["GET"],
+            f"/api/v1/s/{{site}}/{path}", show, methods=["GET"],
             operation_id="_".join((page.code, *words)), summary=page.names[1],
             description=page.question[1], tags=["pages"],
             openapi_extra={"parameters": parameters},
@@ -125,7 +125,8 @@ def _paths(page: Page[Any]) -> list[str]:
     return [page.path] if page.entry is None else [page.entry, page.path]
 
 
-def _parameter(name: str, place: str, what: str) -> dict[str, object]:
+def parameter(name: str, place: str, what: str) -> dict[str, object]:
+    """Return a parameter as OpenAPI describes it."""
     return {"name": name, "in": place, "required": place == "path", "description": what,
             "schema": {"type": "string"}}  # fmt: skip
 
@@ -154,9 +155,10 @@ def _counts(
     return {page.code: int(value) for page, value in zip(counted, row, strict=True)}
 
 
-async def _answer(
+async def answer(
     request: Request, reader: Reader, load: Callable[[psycopg.Connection[Any]], object | None]
 ) -> Response:
+    """Return what ``load`` reads as JSON, 304 if the asker has it; None is a 404."""
     try:
         model = await reader.read(load)
     except (RetryableError, psycopg.Error) as error:
@@ -164,13 +166,13 @@ async def _answer(
         return json_answer({"error": "database unavailable"}, 503)
     if model is None:
         return json_answer({"error": "not found"}, 404)
-    answer = json_answer(model)
+    answered = json_answer(model)
     tag_of_it = _etag(model)
     headers = {"etag": tag_of_it, "cache-control": "private, no-cache"}
     if request.headers.get("if-none-match") == tag_of_it:
         return Response(status_code=304, headers=headers)
-    answer.headers.update(headers)
-    return answer
+    answered.headers.update(headers)
+    return answered
 
 
 def _etag(model: object) -> str:

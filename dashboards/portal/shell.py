@@ -176,7 +176,7 @@ def _top(head: Head, visit: Visit) -> Safe:
         None if head.period is None else _period(head.period, visit),
         _menu(head.scopes),
         _print(visit) if head.printable else None,
-        *(tag("a", e.name, href=e.address, download=True) for e in head.exports),
+        *(tag("a", e.name, href=e.address) for e in head.exports),
         tag("span", cls="spacer"),
         data_until(language, visit.site),
         complete,

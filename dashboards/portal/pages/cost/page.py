@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from dashboards.portal.exports.links import export_links
 from dashboards.portal.page import Choice, Head, Page, PeriodControl, Visit
 from dashboards.portal.pages.cost import view
 from dashboards.portal.pages.cost.model import CostPage, load_cost
@@ -41,6 +42,7 @@ def _head(page: CostPage, visit: Visit) -> Head:
             latest=visit.here(t=None),
         ),
         scopes=scopes, printable=True,
+        exports=export_links(visit, "cost", t=first.text(), account=page.account, kind="billing"),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from dashboards.portal.exports.links import export_links
 from dashboards.portal.page import Choice, Head, Page, PeriodControl, Visit
 from dashboards.portal.pages.enpi import view
 from dashboards.portal.pages.enpi.filters import parse_enpi
@@ -65,6 +66,7 @@ def _head(page: EnpiPage, visit: Visit) -> Head:
         completeness=None if figure is None else figure.reporting_completeness,
         factor_verified=figure is None or figure.factor_verified,
         printable=True,
+        exports=export_links(visit, "enpi", t=page.year, indicator=page.indicator.code),
     )
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from nicegui import ui
 
 from dashboards.portal import charts
+from dashboards.portal.exports.links import export_links
 from dashboards.portal.markup import Safe, join, tag
-from dashboards.portal.page import Choice, Visit, with_query
+from dashboards.portal.page import Choice, Visit
 from dashboards.portal.pages.explore import drawing
 from dashboards.portal.pages.explore.model import ExplorePage
 from dashboards.portal.pages.explore.words import COMPARES, STEPS, opening, subline
@@ -38,12 +39,10 @@ def canonical(page: ExplorePage, visit: Visit) -> Callable[..., str]:
 
 def exports(page: ExplorePage, visit: Visit) -> list[Choice]:
     """Return the files with the same series, period and step."""
-    path = f"/api/v1/s/{visit.site.code}/export/explore"
-    step = page.step if page.form != "lines" else page.asked_step
-    query = {"series": ",".join(page.codes), "t": page.period.text(), "step": step,
-             "lang": visit.language}  # fmt: skip
-    names = {"csv": "CSV", "xlsx": "Excel", "parquet": "Parquet"}
-    return [Choice(name, with_query(f"{path}.{kind}", query)) for kind, name in names.items()]
+    step = page.asked_step if page.form == "lines" else page.step
+    return export_links(
+        visit, "explore", series=",".join(page.codes), t=page.period.text(), step=step
+    )
 
 
 def build(page: ExplorePage, visit: Visit) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import psycopg
 
+from dashboards.portal.exports.links import export_links
 from dashboards.portal.page import Choice, Head, Page, PeriodControl, Visit
 from dashboards.portal.pages.load import view
 from dashboards.portal.pages.load.model import LoadPage, load_load
 from dashboards.portal.period import period_name, period_of
+from dashboards.portal.points import main_import
 from dashboards.portal.site import Site
 
 __all__ = ["PAGE"]
@@ -24,6 +26,7 @@ def _load(
 
 def _head(page: LoadPage, visit: Visit) -> Head:
     day = page.day
+    summed = [page.meter] if page.meter is not None else main_import(page.meters)
     following = None if day.end > page.site.today else day.following().text()
     month = period_of("month", day.first)
     scopes = [
@@ -46,6 +49,8 @@ def _head(page: LoadPage, visit: Visit) -> Head:
             Choice(visit.say("本月最大", "Month's peak"), visit.here(t=month.text())),
         ],
         scopes=scopes if len(page.meters) > 1 else [], printable=True,
+        exports=export_links(visit, "explore", series=",".join(p.code for p in summed),
+                             t=page.month.text(), step="15min"),
     )  # fmt: skip
 
 

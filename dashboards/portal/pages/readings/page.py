@@ -7,7 +7,8 @@ from typing import Any
 
 import psycopg
 
-from dashboards.portal.page import Head, Page, PeriodControl, Visit
+from dashboards.portal.exports.links import export_links
+from dashboards.portal.page import Choice, Head, Page, PeriodControl, Visit
 from dashboards.portal.pages.readings import view
 from dashboards.portal.pages.readings.model import Readings, load_readings
 from dashboards.portal.period import parse_period, period_name
@@ -27,15 +28,23 @@ def _head(page: Readings, visit: Visit) -> Head:
     if period is None:
         day, _, hours = page.span.text.partition("T")
         name = f"{day} {hours.replace('..', '–')}"
-        return Head(period=PeriodControl(name=name, latest=visit.here(t=None)))
+        return Head(period=PeriodControl(name=name, latest=visit.here(t=None)),
+                    exports=_exports(page, visit))  # fmt: skip
     return Head(
         period=PeriodControl(
             name=period_name(visit.language, period),
             previous=visit.here(t=period.previous().text()),
             following=visit.here(t=period.following().text()),
             latest=visit.here(t=None),
-        )
+        ),
+        exports=_exports(page, visit),
     )
+
+
+def _exports(page: Readings, visit: Visit) -> list[Choice]:
+    """Return the files of the whole days that the span lies in."""
+    day = page.span.text.partition("T")[0]
+    return export_links(visit, "readings", series=page.series_id, t=day)
 
 
 PAGE = Page(

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from dashboards.portal.exports.links import export_links
 from dashboards.portal.page import Choice, Head, Page, Visit
 from dashboards.portal.pages.waste import view
 from dashboards.portal.pages.waste.model import WastePage, load_waste
@@ -33,7 +34,7 @@ def _head(page: WastePage, visit: Visit) -> Head:
         )
         for state, names in DECISIONS.items()
     ]
-    return Head(kinds=kinds)
+    return Head(kinds=kinds, exports=export_links(visit, "waste", state=page.state))
 
 
 PAGE = Page(
