@@ -77,11 +77,15 @@ class Table:
     synthetic: int
     period: Period | None
     batches: Iterator[Sequence[Sequence[Any]]]
+    unknown: Sequence[str] = ()  # series that were asked for and are none
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """One page of rows; ``next`` is what ``after`` of the following one is."""
 
+    timezone: str
+    data_version: int | None
+    demonstration: str | None  # what is made up here
     columns: list[Column]
     rows: list[list[Any]]
     next: str | None
@@ -302,7 +306,14 @@ def open_slice(
     following = None
     if len(rows) > limit:
         following = _encode_after(rows[limit - 1][width:])
-    return Slice(columns=columns, rows=[list(row[:width]) for row in rows[:limit]], next=following)
+    return Slice(
+        timezone=site.timezone,
+        data_version=site.data_version,
+        demonstration=site.demonstration_en,
+        columns=columns,
+        rows=[list(row[:width]) for row in rows[:limit]],
+        next=following,
+    )
 
 
 def _statement(

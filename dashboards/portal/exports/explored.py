@@ -64,6 +64,7 @@ def open_explored(
             _columns(track, step) for track in wanted)],
         count=filters.period.days * _A_DAY[step] if wanted else 0, unverified=0, synthetic=0,
         period=filters.period, batches=batches() if wanted else iter(()),
+        unknown=[code for code, t in zip(filters.series, found, strict=True) if t is None],
     )  # fmt: skip
 
 

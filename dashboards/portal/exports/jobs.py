@@ -225,6 +225,9 @@ def _labels(table: Table, site: Site, language: Language) -> list[tuple[str, str
         (pick(language, "数据截至", "data to"), through),
         (pick(language, "单位", "units"), _units(table.columns, language)),
     ]
+    if table.unknown:
+        labels.append((pick(language, "没有这样的序列", "no such series"),
+                       ", ".join(table.unknown)))  # fmt: skip
     demonstration = site.demonstration(language)
     if demonstration is not None:
         labels.append((pick(language, "演示数据（含合成）", "demonstration, partly synthetic"),
