@@ -3,6 +3,7 @@
 ::
 
     EnpilotError
+    ├── BenchError              a measurement that did not come about
     ├── ConfigurationError
     │   └── HostRefusedError    an address that would open unsigned pages to a network
     ├── PermanentError
@@ -13,9 +14,13 @@
 
 from __future__ import annotations
 
-from enpilot.errors import ConfigurationError, PermanentError, RetryableError
+from enpilot.errors import ConfigurationError, EnpilotError, PermanentError, RetryableError
 
-__all__ = ["ExportTooLongError", "ExportsBusyError", "HostRefusedError"]
+__all__ = ["BenchError", "ExportTooLongError", "ExportsBusyError", "HostRefusedError"]
+
+
+class BenchError(EnpilotError):
+    """A measurement that did not come about."""
 
 
 class HostRefusedError(ConfigurationError):

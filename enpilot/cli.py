@@ -60,6 +60,7 @@ _BENCHES: Final = (
         "analytics",
         "Measure the kernel, polars, pandas; the engine and SQL.",
     ),
+    ("dashboards.bench.cli:app", "portal", "Measure pages of a year of meters, users, memory."),
 )
 for _target, _name, _help in _BENCHES:
     bench.command(_target, name=_name, help=_help)
