@@ -12,7 +12,10 @@ from dashboards.portal.pages.explore.model import Chosen, ExplorePage
 from dashboards.portal.text import Language, day_short, month_short, significant
 from dashboards.portal.tracks import STEP_S
 
-__all__ = ["LINES", "duration_option", "heat_option", "lines_option", "scatter_option"]
+__all__ = [
+    "LINES", "course_points", "duration_option", "heat_option", "lines_option", "month_keys",
+    "reading", "scatter_option",
+]  # fmt: skip
 
 # Colour and kind of the first, second ... series; never a colour for identity.
 LINES = [
@@ -38,11 +41,11 @@ def lines_option(page: ExplorePage, visit: Visit) -> charts.Option:
         color, kind = LINES[index]
         if chosen.before is not None:
             series.append(
-                charts.line("", _course(chosen.before.values, step), "var(--prev)", kind=kind,
+                charts.line("", course_points(chosen.before.values, step), "var(--prev)", kind=kind,
                             yAxisIndex=chosen.axis, z=2)
             )  # fmt: skip
         line = charts.line(chosen.course.track.name(visit.language),
-                           _course(chosen.course.values, step), color, kind=kind,
+                           course_points(chosen.course.values, step), color, kind=kind,
                            yAxisIndex=chosen.axis, z=4)  # fmt: skip
         if not series or (len(drawn) == 1):
             line["markArea"] = charts.veil(_estimated(chosen, step))
@@ -64,8 +67,8 @@ def lines_option(page: ExplorePage, visit: Visit) -> charts.Option:
     return charts.with_phone(option, {"grid": {"left": 46, "right": 46 if len(axes) > 1 else 8}})
 
 
-def _course(values: Sequence[float | None], step: float) -> Pairs:
-    """Return a mean of each step as a step, or in its middle where steps are too narrow to see."""
+def course_points(values: Sequence[float | None], step: float) -> Pairs:
+    """Return a mean of each step as a step, or in its middle where steps are too narrow."""
     pairs: Pairs = []
     if len(values) <= _STEPPED:
         for index, value in enumerate(values):
