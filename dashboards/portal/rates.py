@@ -15,7 +15,7 @@ import psycopg
 from dashboards.portal.points import Point
 from enpilot.quantities import unit_ratio
 
-__all__ = ["QUARTER_S", "Curve", "load_curve"]
+__all__ = ["QUARTER_S", "Curve", "amounts_at", "load_curve"]
 
 QUARTER_S = 900
 _HALF = 0.5  # a step more than half guessed is drawn as guessed
@@ -109,3 +109,25 @@ def load_curve(
             guessed[index] = estimates[index] > _HALF * abs(sums[index])
     return Curve(begin=begin, step_s=step_s, unit=unit, amounts=amounts, estimated=guessed,
                  simulated=simulated)  # fmt: skip
+
+
+def amounts_at(
+    connection: psycopg.Connection[Any], points: Sequence[Point], starts: Sequence[dt.datetime]
+) -> dict[tuple[int, dt.datetime], float]:
+    """Return what each point did in some quarter hours, by its id and their begin.
+
+    What is not known is left out. One statement, however many points there are.
+    """
+    by_series = {p.series_id: p for p in points if p.series_id is not None}
+    amounts: dict[tuple[int, dt.datetime], float] = {}
+    for series_id, ts, shown, advance in connection.execute(
+        "SELECT a.series_id, a.ts, e.unit, sum(a.advance_micro * e.scale) / 1e6"
+        " FROM visible_interval_advance a JOIN current_epoch e USING (epoch_id)"
+        " WHERE a.series_id = ANY(%s) AND a.ts = ANY(%s) GROUP BY 1, 2, 3",
+        (list(by_series), list(starts)),
+    ):
+        point = by_series[series_id]
+        amount = float(advance) * float(unit_ratio(point.quantity, shown))
+        key = (point.point_id, ts)
+        amounts[key] = amounts.get(key, 0.0) + amount
+    return amounts

@@ -32,6 +32,7 @@ __all__ = [
 
 LANGUAGE_COOKIE = "enpilot_language"
 _HERE = Path(__file__).parent
+_PATIENCE_S = 20.0
 _NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _log = structlog.get_logger(__name__)
 _Model = TypeVar("_Model", bound=OfSite)
@@ -101,7 +102,8 @@ def _add_page(
         return None
 
     for path in _paths(page):
-        ui.page(f"/s/{{site}}/{path}", language="zh-CN")(show)
+        # A busy moment is slow; it is no error.
+        ui.page(f"/s/{{site}}/{path}", language="zh-CN", response_timeout=_PATIENCE_S)(show)
 
 
 def _add_model(app: FastAPI, page: Page[_Model], reader: Reader) -> None:

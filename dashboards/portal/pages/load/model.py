@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from dashboards.portal.period import Period, parse_period, period_of
 from dashboards.portal.points import Point, load_points, main_import
-from dashboards.portal.rates import QUARTER_S, Curve, load_curve
+from dashboards.portal.rates import QUARTER_S, Curve, amounts_at, load_curve
 from dashboards.portal.site import Site
 from dashboards.portal.usual import USUAL_DAYS, Usual, usual_range
 
@@ -135,24 +135,18 @@ def _peaks(
     whole = {p.point_id for p in summed}
     subs = [p for p in meters if p.parent_point_id in whole]
     kw = 3600.0 / QUARTER_S
-    # One meter at a time: a part is who ran, not a sum.
-    parts = {
-        p.point_id: load_curve(
-            connection, [p], curve.begin,
-            curve.begin + dt.timedelta(seconds=len(curve.amounts) * QUARTER_S),
-        )
-        for p in subs
-    } if highest else {}  # fmt: skip
+    starts = [curve.begin + dt.timedelta(seconds=i * QUARTER_S) for i in highest]
+    parts = amounts_at(connection, subs, starts) if subs and starts else {}
     peaks = []
-    for index in highest:
+    for index, start in zip(highest, starts, strict=True):
         running = [
             Contributor(code=p.code, name_zh=p.name_zh, name_en=p.name_en, kw=amount * kw)
             for p in subs
-            if (amount := parts[p.point_id].amounts[index]) is not None
+            if (amount := parts.get((p.point_id, start))) is not None
         ]
         peaks.append(
             Peak(
-                at=curve.begin + dt.timedelta(seconds=index * QUARTER_S),
+                at=start,
                 kw=(curve.amounts[index] or 0.0) * kw, estimated=curve.estimated[index],
                 parts=sorted(running, key=lambda c: -c.kw),
             )
