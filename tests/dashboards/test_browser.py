@@ -28,6 +28,7 @@ _PAGES = {
     "glycerine-enpi": "/s/glycerine/enpi/steam-per-tonne?t=2025",
     "glycerine-normalised": "/s/glycerine/enpi?t=2025&view=normalised",
     "steel-day": "/s/steel/enpi?t=2025&day=2025-09-13",
+    "steel-explore": "/s/steel/explore?series=main&t=2025-09-07..2025-09-13&cmp=previous",
     "steel-more": "/s/steel/more",
     "foundry-intake": "/s/foundry/intake",
     "glycerine-intake": "/s/glycerine/intake",
@@ -251,6 +252,39 @@ def test_the_language_is_remembered_and_the_link_keeps_the_period(visit: Any) ->
     expect(page.locator(".period-name")).to_have_text("Fri 12 Sep 2025")
     page.goto(page.url.split("/s/")[0] + "/s/glycerine/overview")
     expect(page.locator(".rail")).to_contain_text("Overview")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_explorer_adds_a_series_by_name_and_a_drag_is_a_shorter_period(
+    visit: Any, language: str
+) -> None:
+    page = visit(f"/s/steel/explore?series=main&t=2025-09-04..2025-09-13&lang={language}")
+    said = {"zh": "总进线", "en": "Main feeder"}[language]
+    expect(page.locator(".opening")).to_contain_text(said)
+    expect(page.locator(".opening")).to_contain_text("9,884 kW")
+    page.locator('[name="add"]').fill("output")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("add=output"))
+    bar = page.locator(".series-bar")
+    expect(bar).to_have_attribute("data-series", re.compile(r"^main,output\.[a-z]+$"))
+    # The brush is ready once the chart has drawn and told its cursor.
+    page.wait_for_function(
+        "[...document.querySelectorAll('.explore-chart')].some("
+        "e => getElement(Number(e.id.slice(1)))?.chart?.brushed)"
+    )
+    box = page.locator(".explore-chart").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.75, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.85, middle, steps=4)
+    page.mouse.move(box["x"] + box["width"] * 0.95, middle, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"t=2025-09-1[01]\.\.2025-09-13"))
+    page.locator(".table-view summary").click()
+    assert page.locator("#courses tbody tr").count() > 200
+    files = page.locator('.top a[href*="/export/explore."]')
+    expect(files).to_have_count(3)
 
 
 def test_wrong_addresses_are_told_and_never_blank(visit: Any, portal: str) -> None:
