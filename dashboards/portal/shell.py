@@ -176,7 +176,7 @@ def _top(head: Head, visit: Visit) -> Safe:
         None if head.period is None else _period(head.period, visit),
         _menu(head.scopes),
         _print(visit) if head.printable else None,
-        *(tag("a", e.name, href=e.address) for e in head.exports),
+        _exports(head.exports, visit),
         tag("span", cls="spacer"),
         data_until(language, visit.site),
         complete,
@@ -186,6 +186,14 @@ def _top(head: Head, visit: Visit) -> Safe:
             aria_label=themes),
         _site_choice(visit),
     )  # fmt: skip
+
+
+def _exports(exports: Sequence[Choice], visit: Visit) -> Safe | None:
+    if not exports:
+        return None
+    links = [tag("a", e.name, href=e.address) for e in exports]
+    summary = tag("summary", visit.say("导出", "Export"))
+    return tag("details", summary, tag("nav", *links), cls="menu")
 
 
 def _print(visit: Visit) -> Safe:

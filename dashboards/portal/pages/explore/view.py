@@ -118,7 +118,7 @@ def _chosen(page: ExplorePage, visit: Visit) -> Safe:
         for name, value in hidden.items()
         if name != "add"
     ]
-    hint = visit.say("表计、产品的名称或代码", "meter or product, by name or code")
+    hint = visit.say("表计或产品", "meter or product")
     form = tag(
         "form",
         *fields,
