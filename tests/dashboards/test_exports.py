@@ -21,9 +21,10 @@ import pytest
 from dashboards.errors import ExportsBusyError, ExportTooLongError
 from dashboards.portal.exports import formats, jobs
 from dashboards.portal.exports.columns import column
-from dashboards.portal.exports.datasets import DATASETS, open_table
+from dashboards.portal.exports.datasets import DATASETS
 from dashboards.portal.exports.formats import open_writer
 from dashboards.portal.exports.jobs import Asked, Export, Exports
+from dashboards.portal.exports.statements import open_table
 
 Connection = psycopg.Connection[Any]
 _ZONE = zoneinfo.ZoneInfo("Asia/Shanghai")

@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 
 from dashboards.portal.exports.columns import Column
-from dashboards.portal.exports.datasets import BATCH, Table
+from dashboards.portal.exports.statements import BATCH, Table
 from dashboards.portal.pages.explore.filters import MOST_SERIES, parse_filters
 from dashboards.portal.period import Period, period_of
 from dashboards.portal.points import load_points

@@ -23,8 +23,8 @@ import structlog
 from dashboards.errors import ExportsBusyError, ExportTooLongError
 from dashboards.portal.database import Reader
 from dashboards.portal.exports.columns import Column
-from dashboards.portal.exports.datasets import Table
 from dashboards.portal.exports.formats import XLSX_ROWS, open_writer
+from dashboards.portal.exports.statements import Table
 from dashboards.portal.site import Site, load_site
 from dashboards.portal.text import Language, pick
 from enpilot.errors import EnpilotError

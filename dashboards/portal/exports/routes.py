@@ -13,16 +13,11 @@ from starlette.background import BackgroundTask
 
 from dashboards.errors import ExportsBusyError
 from dashboards.portal.database import Reader
-from dashboards.portal.exports.datasets import (
-    DATASETS,
-    Dataset,
-    decode_after,
-    open_slice,
-    open_table,
-)
+from dashboards.portal.exports.datasets import DATASETS, Dataset
 from dashboards.portal.exports.explored import EXPLORED, open_explored
 from dashboards.portal.exports.formats import MEDIA_TYPES
 from dashboards.portal.exports.jobs import Asked, Export, Exports
+from dashboards.portal.exports.statements import decode_after, open_slice, open_table
 from dashboards.portal.markup import join, tag
 from dashboards.portal.routes import answer, json_answer, language_of, not_found, parameter
 from dashboards.portal.shell import document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 from collections.abc import Sequence
 
 from dashboards.portal import charts
@@ -130,7 +131,8 @@ def _lines_tip(page: ExplorePage, language: Language) -> str:
     )
     size = STEP_S[page.step] / 3600
     return (
-        f"ps => {{ const d = {days!r}, u = {units!r}, n = {names!r}; const seen = {{}};"
+        f"ps => {{ const d = {json.dumps(days)}, u = {json.dumps(units)},"
+        f" n = {json.dumps(names)}; const seen = {{}};"
         f" const h = Math.floor(ps[0].axisValue / {size} + 1e-6) * {size};"
         f" const at = (d[Math.floor(h / 24)] || ''){clock};"
         " for (const p of ps) if (p.seriesName && p.value[1] != null) seen[p.seriesName] ="
@@ -164,7 +166,7 @@ def heat_option(page: ExplorePage, visit: Visit) -> charts.Option:
     tip = (
         f"p => ({names!r})[p.value[0]] + ' ' + String(p.value[1]).padStart(2, '0') + ':00'"
         " + '<br><b>' + Number(p.value[2].toPrecision(4)).toLocaleString('en-US')"
-        f" + ' {course.unit}</b>'"
+        f" + ' ' + {json.dumps(course.unit)} + '</b>'"
     )
     return charts.base_option(
         grid={"left": 34, "right": 12, "top": 8, "bottom": 26}, xAxis=days, yAxis=hours,
@@ -210,11 +212,11 @@ def scatter_option(page: ExplorePage, visit: Visit) -> charts.Option:
     bottom, top, rise = charts.nice_range(ys)
     if bottom < 0 <= min(ys, default=0):
         bottom = 0.0
-    unit, along = page.chosen[0].course.unit, page.across.unit
+    unit, along = json.dumps(page.chosen[0].course.unit), json.dumps(page.across.unit)
     tip = (
         "p => p.value[2] + '<br><b>' + Number(p.value[1].toPrecision(4)).toLocaleString('en-US')"
-        f" + ' {unit}</b><br>' + Number(p.value[0].toPrecision(4)).toLocaleString('en-US')"
-        f" + ' {along}'"
+        f" + ' ' + {unit} + '</b><br>' +"
+        f" Number(p.value[0].toPrecision(4)).toLocaleString('en-US') + ' ' + {along}"
     )
     return charts.base_option(
         grid={"left": 62, "right": 16, "top": 12, "bottom": 28}, xAxis=across,

@@ -11,6 +11,7 @@ from dashboards.portal.page import Choice, Head, Page, PeriodControl, Visit
 from dashboards.portal.pages.explore import view
 from dashboards.portal.pages.explore.filters import QUERY
 from dashboards.portal.pages.explore.model import ExplorePage, load_explore
+from dashboards.portal.pages.explore.series_bar import canonical
 from dashboards.portal.pages.explore.words import FORMS
 from dashboards.portal.period import period_name
 from dashboards.portal.site import Site
@@ -24,7 +25,7 @@ def _load(connection: psycopg.Connection[Any], site: Site, asked: Mapping[str, s
 
 def _head(page: ExplorePage, visit: Visit) -> Head:
     period = page.period
-    here = view.canonical(page, visit)
+    here = canonical(page, visit)
     following = None if period.end > page.site.today else period.following().text()
     return Head(
         period=PeriodControl(
