@@ -53,7 +53,7 @@ _READABLE = (
     "calendar_day", "tariff", "tariff_record", "account", "account_record", "medium_price",
     "demand_day", "cost_period", "invoice", "invoice_line",
     "machine", "opening_hours", "ratio_check", "flat_price", "calibration", "base_load",
-    "waste_finding", "waste_decision", "quality_period",
+    "waste_finding", "waste_decision", "quality_period", "correction_state",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

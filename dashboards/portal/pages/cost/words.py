@@ -51,6 +51,11 @@ def medium_name(language: Language, medium: str) -> str:
 
 def line_name(language: Language, line: BillLine) -> str:
     """Name a line as the utility's bill does."""
+    name = _line_name(language, line)
+    return name[:1].upper() + name[1:]
+
+
+def _line_name(language: Language, line: BillLine) -> str:
     if line.kind == "energy" and line.code in BANDS:
         return pick(language, f"电度电费 · {BANDS[line.code][0]}",
                     f"energy charge · {BANDS[line.code][1]}")  # fmt: skip
