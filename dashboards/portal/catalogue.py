@@ -7,6 +7,7 @@ from typing import Any
 from dashboards.portal.page import Page
 from dashboards.portal.pages.cost.page import PAGE as COST
 from dashboards.portal.pages.enpi.page import PAGE as ENPI
+from dashboards.portal.pages.flow.page import PAGE as FLOW
 from dashboards.portal.pages.intake.page import PAGE as INTAKE
 from dashboards.portal.pages.load.page import PAGE as LOAD
 from dashboards.portal.pages.more.page import PAGE as MORE
@@ -22,6 +23,7 @@ PAGES: tuple[Page[Any], ...] = (
     ENPI,
     LOAD,
     COST,
+    FLOW,
     WASTE,
     QUALITY,
     INTAKE,
