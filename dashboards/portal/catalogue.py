@@ -11,6 +11,7 @@ from dashboards.portal.pages.flow.page import PAGE as FLOW
 from dashboards.portal.pages.intake.page import PAGE as INTAKE
 from dashboards.portal.pages.load.page import PAGE as LOAD
 from dashboards.portal.pages.more.page import PAGE as MORE
+from dashboards.portal.pages.output.page import PAGE as OUTPUT
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
 from dashboards.portal.pages.quality.page import PAGE as QUALITY
 from dashboards.portal.pages.readings.page import PAGE as READINGS
@@ -26,6 +27,7 @@ PAGES: tuple[Page[Any], ...] = (
     FLOW,
     WASTE,
     QUALITY,
+    OUTPUT,
     INTAKE,
     READINGS,
     MORE,
