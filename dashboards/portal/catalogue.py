@@ -15,6 +15,7 @@ from dashboards.portal.pages.output.page import PAGE as OUTPUT
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
 from dashboards.portal.pages.quality.page import PAGE as QUALITY
 from dashboards.portal.pages.readings.page import PAGE as READINGS
+from dashboards.portal.pages.retrofits.page import PAGE as RETROFITS
 from dashboards.portal.pages.waste.page import PAGE as WASTE
 
 __all__ = ["PAGES"]
@@ -28,6 +29,7 @@ PAGES: tuple[Page[Any], ...] = (
     WASTE,
     QUALITY,
     OUTPUT,
+    RETROFITS,
     INTAKE,
     READINGS,
     MORE,
