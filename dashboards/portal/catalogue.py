@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.portal.page import Page
+from dashboards.portal.pages.closing.page import PAGE as CLOSING
 from dashboards.portal.pages.cost.page import PAGE as COST
 from dashboards.portal.pages.enpi.page import PAGE as ENPI
 from dashboards.portal.pages.flow.page import PAGE as FLOW
@@ -28,6 +29,7 @@ PAGES: tuple[Page[Any], ...] = (
     FLOW,
     WASTE,
     QUALITY,
+    CLOSING,
     OUTPUT,
     RETROFITS,
     INTAKE,
