@@ -9,8 +9,9 @@ from dashboards.portal.pages.closing.page import PAGE as CLOSING
 from dashboards.portal.pages.cost.page import PAGE as COST
 from dashboards.portal.pages.enpi.page import PAGE as ENPI
 from dashboards.portal.pages.flow.page import PAGE as FLOW
-from dashboards.portal.pages.intake.page import PAGE as INTAKE
 from dashboards.portal.pages.load.page import PAGE as LOAD
+from dashboards.portal.pages.meter.page import PAGE as METER
+from dashboards.portal.pages.metering.page import PAGE as METERING
 from dashboards.portal.pages.more.page import PAGE as MORE
 from dashboards.portal.pages.output.page import PAGE as OUTPUT
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
@@ -32,7 +33,8 @@ PAGES: tuple[Page[Any], ...] = (
     CLOSING,
     OUTPUT,
     RETROFITS,
-    INTAKE,
+    METERING,
+    METER,
     READINGS,
     MORE,
 )

@@ -29,8 +29,8 @@ _PAGES = {
     "glycerine-normalised": "/s/glycerine/enpi?t=2025&view=normalised",
     "steel-day": "/s/steel/enpi?t=2025&day=2025-09-13",
     "steel-more": "/s/steel/more",
-    "foundry-intake": "/s/foundry/intake",
-    "glycerine-intake": "/s/glycerine/intake",
+    "foundry-metering": "/s/foundry/metering",
+    "glycerine-metering": "/s/glycerine/metering",
 }
 _DESKTOP, _PHONE = (1280, 900), (390, 844)
 Connection = psycopg.Connection[Any]
@@ -178,7 +178,7 @@ def test_a_click_anywhere_in_a_months_column_leads_to_its_days(visit: Any) -> No
 def test_data_intake_shows_the_counters_of_the_database(
     visit: Any, connection: Connection, language: str
 ) -> None:
-    page = visit(f"/s/foundry/intake?lang={language}")
+    page = visit(f"/s/foundry/metering?lang={language}")
     away, simulated = {"zh": ("失联", "模拟"), "en": ("not heard from", "simulated")}[language]
     expect(page.locator("h1 .bad-text").first).to_contain_text(away)
     expect(page.locator('[data-origin="gw-05"] th')).to_contain_text(simulated)
@@ -194,12 +194,12 @@ def test_data_intake_shows_the_counters_of_the_database(
     assert page.locator("[data-finding]").count() == 5
     assert page.locator("[data-worker]").count() == 2
     expect(page.locator(".rail nav a[aria-current]").first).to_contain_text(
-        {"zh": "数据接入", "en": "Data intake"}[language]
+        {"zh": "采集", "en": "Metering"}[language]
     )
 
 
 def test_on_the_phone_a_row_is_a_block_and_nothing_scrolls_sideways(visit: Any) -> None:
-    page = visit("/s/foundry/intake", size=_PHONE)
+    page = visit("/s/foundry/metering", size=_PHONE)
     for table in page.locator(".scroll").all():
         assert table.evaluate("e => e.scrollWidth <= e.clientWidth")
     label = "e => getComputedStyle(e, '::before').content"
@@ -212,7 +212,7 @@ def test_on_the_phone_a_row_is_a_block_and_nothing_scrolls_sideways(visit: Any) 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_wide_table_fits_a_desktop(visit: Any, language: str) -> None:
-    page = visit(f"/s/foundry/intake?lang={language}")
+    page = visit(f"/s/foundry/metering?lang={language}")
     for table in page.locator(".scroll").all():
         assert table.evaluate("e => e.scrollWidth <= e.clientWidth")
 
@@ -256,7 +256,7 @@ def test_the_language_is_remembered_and_the_link_keeps_the_period(visit: Any) ->
 def test_wrong_addresses_are_told_and_never_blank(visit: Any, portal: str) -> None:
     for path in (
         "/s/nowhere/overview",
-        "/s/nowhere/intake",
+        "/s/nowhere/metering",
         "/s/steel/enpi/nothing",
         "/nowhere/at/all",
     ):
@@ -277,10 +277,10 @@ def test_the_api_serves_what_the_page_shows(portal: str, connection: Connection)
     enpi = httpx.get(portal + "/api/v1/s/glycerine/enpi/steam-per-tonne?t=2026").json()
     stored = _stored(connection, "glycerine", "year_to_date", "AND e.intensity IS NOT NULL")
     assert enpi["year_to_date"]["intensity"] == pytest.approx(stored[0])
-    intake = httpx.get(portal + "/api/v1/s/foundry/intake").json()
+    intake = httpx.get(portal + "/api/v1/s/foundry/metering").json()
     assert [o["name"] for o in intake["origins"] if o["kind"] == "mqtt"] == ["scada"]
     assert {o["name"]: o["batches_lost"] for o in intake["origins"]}["gw-02"] == 4
-    assert httpx.get(portal + "/api/v1/s/nowhere/intake").status_code == 404
+    assert httpx.get(portal + "/api/v1/s/nowhere/metering").status_code == 404
     live = httpx.get(portal + "/api/v1/s/steel/live").json()
     assert live["power"][0]["unit"] == "kW"
 

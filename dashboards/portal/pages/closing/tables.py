@@ -92,7 +92,8 @@ def ledger(page: ClosingPage, visit: Visit) -> Safe:
         visit.say("能源名称", "Medium"), visit.say("单位", "Unit"),
         *(numeric(pick(visit.language, *_LEDGER[k])) for k in used),
         numeric(visit.say("消费量", "Consumed")), numeric(visit.say("折标系数", "Coefficient")),
-        numeric(visit.say(f"折标准煤 {unit}", unit) if unit == "tce" else unit), visit.say("依据", "From"),
+        numeric(visit.say(f"折标准煤 {unit}", unit) if unit == "tce" else unit),
+        visit.say("依据", "From"),
     ]  # fmt: skip
     total = sum(row.energy or 0.0 for row in page.ledger)
     whole = all(row.withheld_code is None for row in page.ledger)
