@@ -18,6 +18,7 @@ from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
 from dashboards.portal.pages.quality.page import PAGE as QUALITY
 from dashboards.portal.pages.readings.page import PAGE as READINGS
 from dashboards.portal.pages.retrofits.page import PAGE as RETROFITS
+from dashboards.portal.pages.settings.page import PAGE as SETTINGS
 from dashboards.portal.pages.waste.page import PAGE as WASTE
 
 __all__ = ["PAGES"]
@@ -35,6 +36,7 @@ PAGES: tuple[Page[Any], ...] = (
     RETROFITS,
     METERING,
     METER,
+    SETTINGS,
     READINGS,
     MORE,
 )
