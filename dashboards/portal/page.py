@@ -81,6 +81,8 @@ class Visit:
     query: Mapping[str, str]
     live: LiveTask
     pages: Sequence[Page[Any]] = ()  # that the visitor may open
+    permissions: frozenset[str] = frozenset()  # of the visitor at the site
+    person: str | None = None  # the visitor's name
 
     def say(self, zh: str, en: str) -> str:
         """Return the text of the visit's language."""

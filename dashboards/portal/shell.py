@@ -184,6 +184,8 @@ def _top(head: Head, visit: Visit) -> Safe:
             lang=pick(language, "en", "zh-CN"), data_language=other),
         tag("button", "◐", type_="button", data_theme_toggle=True, title=themes,
             aria_label=themes),
+        None if visit.person is None else tag("a", visit.person, href="/account",
+                                              title=visit.say("我的账号", "My account")),
         _site_choice(visit),
     )  # fmt: skip
 

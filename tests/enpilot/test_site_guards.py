@@ -25,6 +25,8 @@ GUARDED = {
     "visible_chart_15m": OF_SERIES,
     "latest_value": OF_SITE,
     "granted_site": OF_SITE,
+    "granted_secret": OF_SITE,
+    "granted_permission": "site_id = {site} AND permission = 'see'",
     "output": OF_SITE,
     "energy_ledger": OF_SITE,
     "finding": OF_SITE,
