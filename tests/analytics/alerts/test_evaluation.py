@@ -13,6 +13,7 @@ import pytest
 from analytics.alerts import Evaluator, acknowledge, evaluate
 from analytics.alerts.evaluate import CATCH_UP
 from analytics.alerts.quiet import Mute, add_mute
+from analytics.engine import run_once
 from analytics.errors import NoSuchAlertError
 from enpilot.database import connect
 from tests.analytics.alerts.watched_works import MINUTE, SECOND, STALE, START, Clock
@@ -199,6 +200,37 @@ def test_in_a_planned_shutdown_nothing_begins(postgres_url: str, tmp_path: Path)
         assert [m["code"] for (m,) in connection.execute("SELECT facts FROM alert_message")] == [
             "loud"
         ]
+
+
+RATE = """
+[[rule]]
+code = "load"
+name = {zh = "负荷", en = "Load"}
+point = "main"
+quantity = "active_energy"
+watch = {measure = "rate", window_s = 1800}
+comparison = "above"
+threshold = "100"
+"""
+
+
+def test_what_a_counter_advances_per_hour(postgres_url: str, tmp_path: Path) -> None:
+    apply_plant(postgres_url, tmp_path, PLANT + RATE)
+    quarter = 15 * MINUTE
+    times = [START + n * quarter for n in range(5)]
+    with connect(postgres_url, "test", autocommit=True) as connection:
+        evaluate(connection, START - MINUTE, STALE)
+        # 20, then 40 kWh a quarter: a count is 0.4 kWh. Over half an hour: 80, 120, 160 kW.
+        counts = [0, 50, 100, 200, 300]
+        import_counts(postgres_url, tmp_path, times[:5], counts)
+        assert evaluate(connection, times[4], STALE) == 0  # not computed yet
+        while run_once(connection).did_anything:
+            pass
+        assert evaluate(connection, times[4] + MINUTE, STALE) == 1
+        (at, value, unit) = (
+            connection.execute("SELECT at_ts, value, unit FROM alert_event").fetchone() or ()
+        )
+    assert (at, value, unit) == (times[3], pytest.approx(120.0), "kW")
 
 
 DEADLINE = """
