@@ -12,6 +12,7 @@ from analytics.alerts.rule_state import State, acknowledged
 from analytics.alerts.rules import load_rules
 from analytics.alerts.states import insert_event, keep_state, load_states
 from analytics.errors import NoSuchAlertError
+from enpilot.errors import ConfigurationError
 
 __all__ = ["acknowledge"]
 
@@ -50,9 +51,11 @@ def acknowledge(
     ------
     NoSuchAlertError
         If there is no such rule, or nothing of it fires.
+    ConfigurationError
+        If nobody is named.
     """
     if not author.strip():
-        raise NoSuchAlertError("say who acknowledges: an alert is taken by somebody")
+        raise ConfigurationError("say who acknowledges: an alert is taken by somebody")
     now = at or dt.datetime.now(dt.UTC)
     with connection.transaction():
         found = next(

@@ -323,6 +323,7 @@ def _judge(
         held, subject=subject, state=state, evaluated_at=sighting.at, muted=muted,
         value=sighting.value if known else held.value,
         limit=_limit(rule, sighting) if known else held.limit,
+        synthetic=sighting.synthetic if known else held.synthetic,
     )  # fmt: skip
     event_id = 0
     if transition is not None:
@@ -370,7 +371,10 @@ def _told(
     transition, sighting, event_id = change
     facts = {**(sighting.facts or {}), **{k: v for k, v in more.items() if v is not None}}
     value = held.value if transition.value is None else transition.value
-    return Told(held.subject, transition.at, value, _limit(rule, sighting), event_id, facts)
+    return Told(
+        held.subject, transition.at, value, _limit(rule, sighting), event_id, facts,
+        held.synthetic,
+    )  # fmt: skip
 
 
 def _tell_again(this: _Round) -> None:
@@ -386,6 +390,7 @@ def _tell_again(this: _Round) -> None:
         told = Told(
             held.subject, held.state.since, held.value,
             rule.threshold.limit if held.limit is None else held.limit, held.event_id or 0,
+            synthetic=held.synthetic,
         )  # fmt: skip
         reached = sum(now - held.opened_at >= step.after for step in rule.escalation)
         if reached > held.escalated:

@@ -38,6 +38,7 @@ class Told:
     limit: float
     event_id: int
     facts: Mapping[str, Any] | None = None
+    synthetic: bool = False
 
 
 def write_message(
@@ -118,8 +119,8 @@ def message_facts(site: AlertSite, rule: Rule, told: Sequence[Told]) -> dict[str
     -------
     dict
         JSON: names in both languages; ``value``, ``limit``, ``unit``, ``subject`` and ``at`` of the
-        first subject; ``group_size``, and the first ten in ``subjects``; page, runbook and owner
-        (F38).
+        first subject; ``synthetic`` if any is; ``group_size``, and the first ten in ``subjects``;
+        page, runbook and owner (F38).
     """
     first = told[0]
     return {
@@ -130,6 +131,7 @@ def message_facts(site: AlertSite, rule: Rule, told: Sequence[Told]) -> dict[str
         "comparison": rule.threshold.comparison,
         **_said(first),
         "unit": first.subject.unit,
+        "synthetic": any(t.synthetic for t in told),
         "group_size": len(told),
         "subjects": [_said(t) for t in told[:_NAMED]],
         "page": page_of(site, rule, first.subject),
@@ -154,6 +156,7 @@ def _said(told: Told) -> dict[str, Any]:
 def _joined(held: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **held,
+        "synthetic": held["synthetic"] or new["synthetic"],
         "group_size": held["group_size"] + new["group_size"],
         "subjects": [*held["subjects"], *new["subjects"]][:_NAMED],
     }

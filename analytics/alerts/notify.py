@@ -121,6 +121,8 @@ def _message(
     more = facts.get("group_size", 1) - len(subjects)
     if subjects and more > 0:
         lines.append(f"另有 {more} 项 / and {more} more")
+    if facts.get("synthetic"):
+        lines.append("合成或模拟数据 / synthetic or simulated data")
     lines += [text for key in ("runbook_zh", "runbook_en") if (text := facts.get(key))]
     lines.append(f"#{message_id}")
     if demonstration_zh is not None:

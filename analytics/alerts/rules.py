@@ -123,6 +123,8 @@ class Sighting:
         The gateway that it cannot be seen without.
     facts
         More that a message says; JSON.
+    synthetic
+        Made up or simulated, wholly or in part.
     """
 
     subject: Subject
@@ -131,6 +133,7 @@ class Sighting:
     limit: float | None = None
     behind: str | None = None
     facts: Mapping[str, Any] | None = None
+    synthetic: bool = False
 
 
 def load_rules(

@@ -31,8 +31,8 @@ class HeldState:
     ----------
     evaluated_at
         Of the last observation.
-    value, limit
-        Seen last [unit of the subject].
+    value, limit, synthetic
+        Seen last [unit of the subject], and whether it is made up or simulated.
     opened_at, told_at
         When people were told of this firing first, and last.
     escalated
@@ -44,6 +44,7 @@ class HeldState:
     evaluated_at: dt.datetime
     value: float | None = None
     limit: float | None = None
+    synthetic: bool = False
     muted: bool = False
     opened_at: dt.datetime | None = None
     told_at: dt.datetime | None = None
@@ -92,8 +93,8 @@ def load_states(
         )
         for row in connection.execute(
             "SELECT subject, subject_zh, subject_en, unit, state, since, back_since, fired,"
-            " evaluated_at, value, threshold, muted, opened_at, told_at, escalated, event_id,"
-            " acknowledged_by, note FROM alert_state WHERE alert_rule_id = %s"
+            " evaluated_at, value, threshold, synthetic, muted, opened_at, told_at, escalated,"
+            " event_id, acknowledged_by, note FROM alert_state WHERE alert_rule_id = %s"
             + (" FOR UPDATE" if lock else ""),
             (rule_id,),
         )
@@ -115,22 +116,23 @@ def keep_state(connection: psycopg.Connection[Any], rule_id: int, held: HeldStat
     s = held.state
     connection.execute(
         "INSERT INTO alert_state (alert_rule_id, subject, subject_zh, subject_en, unit, state,"
-        " since, back_since, fired, evaluated_at, value, threshold, muted, opened_at, told_at,"
-        " escalated, event_id, acknowledged_by, note)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " since, back_since, fired, evaluated_at, value, threshold, synthetic, muted, opened_at,"
+        " told_at, escalated, event_id, acknowledged_by, note)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (alert_rule_id, subject) DO UPDATE SET subject_zh = excluded.subject_zh,"
         " subject_en = excluded.subject_en, unit = excluded.unit, state = excluded.state,"
         " since = excluded.since, back_since = excluded.back_since, fired = excluded.fired,"
         " evaluated_at = excluded.evaluated_at, value = excluded.value,"
-        " threshold = excluded.threshold, muted = excluded.muted, opened_at = excluded.opened_at,"
+        " threshold = excluded.threshold, synthetic = excluded.synthetic,"
+        " muted = excluded.muted, opened_at = excluded.opened_at,"
         " told_at = excluded.told_at, escalated = excluded.escalated,"
         " event_id = excluded.event_id, acknowledged_by = excluded.acknowledged_by,"
         " note = excluded.note",
         (
             rule_id, held.subject.code, held.subject.name_zh, held.subject.name_en,
             held.subject.unit, s.state, s.since, s.back_since, list(s.fired), held.evaluated_at,
-            held.value, held.limit, held.muted, held.opened_at, held.told_at, held.escalated,
-            held.event_id, held.acknowledged_by, held.note,
+            held.value, held.limit, held.synthetic, held.muted, held.opened_at, held.told_at,
+            held.escalated, held.event_id, held.acknowledged_by, held.note,
         ),
     )  # fmt: skip
 

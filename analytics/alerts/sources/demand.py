@@ -68,7 +68,8 @@ def _of_account(
         limit = float(terms.contract_demand_kw) * limit / 100.0
     subject = Subject(account.code, terms.name.zh, terms.name.en, "kW")
     row = connection.execute(
-        "SELECT min(ts) FROM latest WHERE series_id = ANY(%s)",
+        "SELECT min(l.ts), bool_or(t.simulated) FROM latest l"
+        " LEFT JOIN stream t ON t.stream_no = l.batch >> 32 WHERE l.series_id = ANY(%s)",
         ([*meters.active, *meters.power],),
     ).fetchone()
     through = None if row is None or row[0] is None else min(row[0], at)
@@ -88,4 +89,5 @@ def _of_account(
         "window_ends": forecast.ends.isoformat(), "minutes_left": forecast.minutes_left,
         "allowed_kw": forecast.allowed_kw, "high_kw": forecast.high_kw,
     }  # fmt: skip
-    yield Sighting(subject, at, forecast.likely_kw, limit, facts=facts)
+    simulated = row is not None and bool(row[1])
+    yield Sighting(subject, at, forecast.likely_kw, limit, facts=facts, synthetic=simulated)

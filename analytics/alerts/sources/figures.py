@@ -56,7 +56,8 @@ def see_enpi(
         elif measure == "progress":
             value, unit = row["progress_ratio"], ""
         subject = Subject(row["code"], row["name_zh"], row["name_en"], unit)
-        yield Sighting(subject, at, value, facts=_period_facts(row))
+        synthetic = row["synthetic_energy"] or row["synthetic_output"]
+        yield Sighting(subject, at, value, facts=_period_facts(row), synthetic=synthetic)
 
 
 def see_target_path(
@@ -91,7 +92,8 @@ def see_target_path(
             facts["required_intensity"] = (target * whole - intensity * gone) / left
         known = over if gone >= _LEAST_DAYS and left > 0 else None
         subject = Subject(row["code"], row["name_zh"], row["name_en"], "%")
-        yield Sighting(subject, at, known, facts=facts)
+        synthetic = row["synthetic_energy"] or row["synthetic_output"]
+        yield Sighting(subject, at, known, facts=facts, synthetic=synthetic)
 
 
 def _enpi_rows(
@@ -131,7 +133,8 @@ def see_cost(
     yesterday = site.today(at) - _DAY
     rows = connection.execute(
         "SELECT i.code, n.name_zh, n.name_en, f.period_from, f.period_to,"
-        " f.cost_yuan::double precision, f.power_factor::double precision, i.account_id,"
+        " f.cost_yuan::double precision, f.power_factor::double precision,"
+        " f.simulated, i.account_id,"
         " (SELECT r.terms ->> 'power_factor_standard' FROM account_record r"
         "  WHERE r.account_id = i.account_id AND r.superseded_commit_no IS NULL"
         "  ORDER BY r.valid_from DESC LIMIT 1)::double precision"
@@ -141,7 +144,7 @@ def see_cost(
         " AND f.period_kind = %s AND f.period_from <= %s AND f.period_to > %s ORDER BY i.code",
         (rule.site_id, kind, yesterday, yesterday),
     ).fetchall()
-    for code, zh, en, since, until, yuan, factor, account_id, standard in rows:
+    for code, zh, en, since, until, yuan, factor, simulated, account_id, standard in rows:
         limit, value, unit = None, yuan, "元"
         facts: dict[str, Any] = {"period_from": str(since), "period_to": str(until), "yuan": yuan}
         if measure == "power_factor":
@@ -151,7 +154,8 @@ def see_cost(
             value, unit = factor, ""
         elif measure == "deviation":
             value, unit = _deviation(connection, account_id, since, yesterday), "%"
-        yield Sighting(Subject(code, zh, en, unit), at, value, limit, facts=facts)
+        subject = Subject(code, zh, en, unit)
+        yield Sighting(subject, at, value, limit, facts=facts, synthetic=simulated)
 
 
 def _deviation(
@@ -197,9 +201,10 @@ def see_expected(
         Value: difference over expected energy [%], of the last finished day or month.
     """
     yesterday = site.today(at) - _DAY
-    for code, zh, en, since, until, difference, expected, withheld in connection.execute(
+    for code, zh, en, since, until, difference, expected, withheld, made_up in connection.execute(
         "SELECT DISTINCT ON (i.code) i.code, r.name_zh, r.name_en, f.period_from, f.period_to,"
-        " f.difference, f.expected, f.withheld_code FROM baseline i JOIN baseline_record r"
+        " f.difference, f.expected, f.withheld_code, f.synthetic"
+        " FROM baseline i JOIN baseline_record r"
         " USING (baseline_id) JOIN baseline_period f USING (baseline_id)"
         " WHERE i.site_id = %(site)s AND r.superseded_commit_no IS NULL AND NOT f.training"
         " AND f.period_kind = r.period_kind AND f.period_to <= %(today)s"
@@ -215,7 +220,7 @@ def see_expected(
     ):  # fmt: skip
         value = None if withheld else _share(difference, expected)
         facts = {"period_from": str(since), "period_to": str(until), "expected": expected}
-        yield Sighting(Subject(code, zh, en, "%"), at, value, facts=facts)
+        yield Sighting(Subject(code, zh, en, "%"), at, value, facts=facts, synthetic=made_up)
 
 
 def see_data_quality(
@@ -240,18 +245,20 @@ def see_data_quality(
     """
     yesterday = site.today(at) - _DAY
     if rule.measure == "index":
-        for since, share in connection.execute(
-            "SELECT period_from, index_share FROM quality_period WHERE site_id = %s"
+        for since, share, simulated in connection.execute(
+            "SELECT period_from, index_share, simulated FROM quality_period WHERE site_id = %s"
             " AND point_id IS NULL AND period_from <= %s AND period_to > %s",
             (rule.site_id, yesterday, yesterday),
         ):
             subject = Subject(site.code, site.name_zh, site.name_en, "%")
             facts = {"period_from": str(since)}
-            yield Sighting(subject, at, None if share is None else share * 100.0, facts=facts)
+            value = None if share is None else share * 100.0
+            yield Sighting(subject, at, value, facts=facts, synthetic=simulated)
         return
-    for code, zh, en, since, coverage, completeness in connection.execute(
+    for code, zh, en, since, coverage, completeness, simulated in connection.execute(
         "SELECT i.code, n.name_zh, n.name_en, min(f.period_from), min(f.coverage),"
-        " min(f.reporting_completeness) FROM point i JOIN LATERAL (SELECT name_zh, name_en, role"
+        " min(f.reporting_completeness), bool_or(f.simulated) FROM point i"
+        " JOIN LATERAL (SELECT name_zh, name_en, role"
         "  FROM point_record r WHERE r.point_id = i.point_id AND r.superseded_commit_no IS NULL"
         "  ORDER BY r.valid_from DESC LIMIT 1) n ON true JOIN energy_period f USING (point_id)"
         " WHERE i.site_id = %s AND f.period_kind = 'month' AND f.period_from <= %s"
@@ -260,12 +267,9 @@ def see_data_quality(
         (rule.site_id, yesterday, yesterday, rule.watch.get("roles") or ["boundary"]),
     ):
         share = completeness if rule.measure == "reporting_completeness" else coverage
-        yield Sighting(
-            Subject(code, zh, en, "%"),
-            at,
-            None if share is None else share * 100.0,
-            facts={"period_from": str(since)},
-        )
+        value = None if share is None else share * 100.0
+        facts = {"period_from": str(since)}
+        yield Sighting(Subject(code, zh, en, "%"), at, value, facts=facts, synthetic=simulated)
 
 
 def _over(actual: float | None, planned: float | None) -> float | None:

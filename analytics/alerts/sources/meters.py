@@ -38,8 +38,9 @@ def see_gateways(
         Value: seconds since its last status or data. One that said that it goes, or whose broker
         said so, has been away since its last data. A gateway that never spoke is not known.
     """
-    for agent, said, heard, data, began in connection.execute(
-        "SELECT a.agent_id, s.state, s.received_at, c.last_received_at, s.since FROM agent a"
+    for agent, said, heard, data, began, simulated in connection.execute(
+        "SELECT a.agent_id, s.state, s.received_at, c.last_received_at, s.since, a.simulated"
+        " FROM agent a"
         " LEFT JOIN agent_status s USING (agent_id) LEFT JOIN ingest_count c USING (agent_id)"
         " WHERE a.site_id = %s ORDER BY a.agent_id",
         (rule.site_id,),
@@ -48,7 +49,8 @@ def see_gateways(
         last = [t for t in ((data, began) if said == "offline" else (data, heard)) if t is not None]
         away = max(0.0, (at - max(last)).total_seconds()) if last else None
         subject = Subject(agent, f"网关 {agent}", f"gateway {agent}", "s")
-        yield Sighting(subject, at, away, facts={"last_heard": _stamp(last)})
+        facts = {"last_heard": _stamp(last)}
+        yield Sighting(subject, at, away, facts=facts, synthetic=simulated)
 
 
 def see_silent(
@@ -71,13 +73,15 @@ def see_silent(
         Value: seconds since the last good reading of any of its series. The limit is the rule's,
         and never less than three readings apart.
     """
-    for code, name_zh, name_en, agent, period_s, last in connection.execute(
-        "SELECT p.code, r.name_zh, r.name_en, min(g.agent_id), min(e.period_s),"
+    for code, name_zh, name_en, agent, simulated, period_s, last in connection.execute(
+        "SELECT p.code, r.name_zh, r.name_en, min(g.agent_id), bool_or(a.simulated),"
+        "  min(e.period_s),"
         "  max(coalesce(CASE WHEN l.quality & 255 = 0 AND l.ts <= %(at)s THEN l.ts END,"
         "   (SELECT x.ts FROM reading x WHERE x.series_id = s.series_id AND x.ts <= %(at)s"
         "     AND x.ts > %(back)s AND x.quality & 255 = 0 ORDER BY x.ts DESC LIMIT 1)))"
         " FROM point p JOIN point_record r USING (point_id) JOIN series s USING (point_id)"
-        " JOIN agent_grant g USING (point_id) JOIN latest l USING (series_id)"
+        " JOIN agent_grant g USING (point_id) JOIN agent a USING (agent_id)"
+        " JOIN latest l USING (series_id)"
         " JOIN current_epoch e ON e.series_id = s.series_id AND e.valid_from <= %(at)s"
         "  AND (e.valid_to IS NULL OR %(at)s < e.valid_to) AND e.period_s IS NOT NULL"
         " WHERE p.site_id = %(site)s AND r.superseded_commit_no IS NULL"
@@ -95,7 +99,8 @@ def see_silent(
         silent = None if last is None else (at - last).total_seconds()
         limit = max(rule.threshold.limit, _MISSED * period_s)
         subject = Subject(code, name_zh, name_en, "s")
-        yield Sighting(subject, at, silent, limit, agent, {"last_heard": _stamp([last])})
+        facts = {"last_heard": _stamp([last])}
+        yield Sighting(subject, at, silent, limit, agent, facts, simulated)
 
 
 def _stamp(instants: list[dt.datetime | None]) -> str | None:

@@ -54,16 +54,17 @@ def see_series(
         per_hour = Subject(row[0], row[1], row[2], _per_hour(row[3]))
         yield from _rates(connection, rule, per_hour, window, since, until)
         return
-    for at, value in connection.execute(
+    for at, value, simulated in connection.execute(
         "SELECT r.ts, coalesce(r.raw_int::double precision, r.raw_real)"
-        ' * e.scale::double precision + e."offset"::double precision'
+        ' * e.scale::double precision + e."offset"::double precision,'
+        " EXISTS (SELECT FROM stream t WHERE t.stream_no = r.batch >> 32 AND t.simulated)"
         " FROM counted_reading r JOIN current_epoch e ON e.series_id = r.series_id"
         "  AND e.valid_from <= r.ts AND (e.valid_to IS NULL OR r.ts < e.valid_to)"
         " WHERE r.series_id = %s AND r.ts > %s AND r.ts <= %s AND r.quality & 255 = 0"
         " ORDER BY r.ts",
         (rule.series_id, since, until),
     ):
-        yield Sighting(subject, at, value)
+        yield Sighting(subject, at, value, synthetic=simulated)
 
 
 def _rates(
@@ -77,7 +78,7 @@ def _rates(
     slots = connection.execute(
         # An interval that the last reading does not pass is not over yet.
         "SELECT a.ts, sum(a.advance_micro * e.scale / 1000000)::double precision,"
-        " sum(a.measured_s)::double precision"
+        " sum(a.measured_s)::double precision, bool_or(a.simulated)"
         " FROM interval_advance a JOIN series_epoch e USING (epoch_id)"
         " JOIN latest l ON l.series_id = a.series_id"
         " WHERE a.series_id = %s AND a.ts > %s AND a.ts + interval '15 minutes' <= %s"
@@ -87,9 +88,9 @@ def _rates(
         " GROUP BY a.ts ORDER BY a.ts",
         (rule.series_id, since - window, until),
     ).fetchall()
-    known = {at: (amount, seconds) for at, amount, seconds in slots}
+    known = {at: rest for at, *rest in slots}
     n = window // _SLOT
-    for at, _, _ in slots:
+    for at, *_ in slots:
         end = at + _SLOT
         if end <= since:
             continue
@@ -99,7 +100,9 @@ def _rates(
             yield Sighting(subject, end, None)
             continue
         amount = sum(p[0] for p in parts if p is not None)
-        yield Sighting(subject, end, amount * _HOUR_S / window.total_seconds())
+        synthetic = any(p[2] for p in parts if p is not None)
+        rate = amount * _HOUR_S / window.total_seconds()
+        yield Sighting(subject, end, rate, synthetic=synthetic)
 
 
 def _per_hour(unit: str) -> str:

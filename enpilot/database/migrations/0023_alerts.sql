@@ -89,6 +89,7 @@ ALTER TABLE alert_state
     ADD COLUMN subject_en text NOT NULL DEFAULT '',
     ADD COLUMN threshold double precision,         -- [unit], the rule's own where NULL
     ADD COLUMN unit text,
+    ADD COLUMN synthetic boolean NOT NULL DEFAULT false,     -- the value, wholly or in part
     ADD COLUMN muted boolean NOT NULL DEFAULT false,
     ADD COLUMN back_since timestamptz,             -- back, while the state waits for calm
     ADD COLUMN fired timestamptz[] NOT NULL DEFAULT '{}',    -- of late, for the damping of flaps
@@ -151,7 +152,7 @@ INSERT INTO alert_message (site_id, kind, alert_rule_id, event_ids, severity, fa
            jsonb_build_object('name_zh', r.name_zh, 'name_en', r.name_en, 'value', e.value,
                'limit', e.threshold, 'at', to_char(e.at_ts AT TIME ZONE 'UTC',
                                                    'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-               'group_size', 1, 'subjects', '[]'::jsonb),
+               'group_size', 1, 'subjects', '[]'::jsonb, 'synthetic', false),
            now()
     FROM alert_event e JOIN alert_rule_record r USING (alert_rule_id)
     WHERE e.notified_at IS NULL AND r.superseded_commit_no IS NULL AND r.valid_to IS NULL

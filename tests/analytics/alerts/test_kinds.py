@@ -68,6 +68,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any], dict[str, tuple[float | None, f
     "output": ("output_missing", "0", {"by": "10:00:00"}, {"section": (1.0, None)}),
     "generation": ("expected", "0", {}, {"year": (-25.0, None)}),
 }  # fmt: skip
+FLAGGED = {"enpi", "target_path", "cost", "data_quality", "expected"}  # figures, all made up here
 FIGURES = """
 CREATE TEMP VIEW here AS SELECT site_id FROM site;
 INSERT INTO enpi_period (site_id, enpi_id, period_kind, period_from, period_to, energy_unit,
@@ -180,6 +181,7 @@ def test_what_is_seen(connection: psycopg.Connection[Any], code: str) -> None:
         assert sightings[subject].value == pytest.approx(value)
         assert sightings[subject].limit == limit
         assert sightings[subject].subject.name_zh
+        assert sightings[subject].synthetic is (KINDS[code][0] in FLAGGED)
 
 
 def test_no_kind_and_no_measure_is_left_out() -> None:

@@ -71,7 +71,7 @@ def test_from_a_reading_to_the_webhook(
     with connect(postgres_url, "test", autocommit=True) as connection:
         for minute, kw in enumerate([400, 600, 610, 615, 490, 470]):
             at = START + dt.timedelta(minutes=minute)
-            import_counts(postgres_url, tmp_path, [at], [kw], period_s=60, **POWER)
+            import_counts(postgres_url, tmp_path, [at], [kw], period_s=60, synthetic=True, **POWER)
             evaluate(connection, at, STALE)
             evaluate(connection, at, STALE)  # the same value twice is evaluated once
             told.append(notify_pending(connection, notifier, at))
@@ -86,6 +86,7 @@ def test_from_a_reading_to_the_webhook(
     assert [m["type"] for m in received] == ["warning", "success"]
     assert "功率过高 / Power high" in received[0]["title"]
     assert "610.0 kW" in received[0]["message"]
+    assert "合成或模拟数据 / synthetic or simulated data" in received[0]["message"]
 
 
 def test_a_stale_value_neither_fires_nor_resolves(postgres_url: str, tmp_path: Path) -> None:
