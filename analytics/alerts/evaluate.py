@@ -221,6 +221,8 @@ class Evaluator:
                 continue
             if error is not None:
                 _log.info("a rule can be evaluated again", rule=rule.code)
+                if rule.kind in STREAMS:
+                    keep_progress(connection, rule.rule_id, now, None)
             self._looked[rule.rule_id] = now
             self._wait.pop(rule.rule_id, None)
         return changed
@@ -262,7 +264,8 @@ def _evaluate_rule(this: _Round, through: dt.datetime | None, stale_after: dt.ti
     for code, held in states.items():
         if held != before.get(code):
             keep_state(this.connection, rule.rule_id, held)
-    keep_progress(this.connection, rule.rule_id, until, None)
+    if dues:  # readings say themselves how far a stream was judged
+        keep_progress(this.connection, rule.rule_id, until, None)
     return told
 
 

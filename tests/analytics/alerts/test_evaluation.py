@@ -184,6 +184,34 @@ def test_a_backlog_is_judged_as_it_happened_and_what_is_over_is_told_once(
     assert more["over_at"] == (START + 5 * MINUTE).isoformat()
 
 
+def test_a_rule_that_cannot_be_evaluated_stops_no_other(
+    connection: psycopg.Connection[Any], postgres_url: str, tmp_path: Path
+) -> None:
+    output = """
+    [[rule]]
+    code = "entered"
+    name = {zh = "产量", en = "Output"}
+    kind = "output_missing"
+    comparison = "above"
+    threshold = "0"
+    period_s = 60
+    """
+    apply_plant(postgres_url, tmp_path, PLANT + output)
+    spoil = "UPDATE alert_rule_record SET watch = %s WHERE kind = 'output_missing'"
+    errors = (
+        "SELECT error FROM alert_progress JOIN alert_rule USING (alert_rule_id)"
+        " WHERE code = 'entered'"
+    )
+    evaluator = Evaluator(STALE)
+    arrive(postgres_url, tmp_path, connection, [600] * 6)
+    connection.execute(spoil, ('{"by": "ten"}',))
+    assert [evaluator.run(connection, START + n * MINUTE) for n in range(4)] == [0, 0, 1, 0]
+    assert connection.execute(errors).fetchone() == ("Invalid isoformat string: 'ten'",)
+    connection.execute(spoil, ("{}",))
+    evaluator.run(connection, START + 5 * MINUTE)
+    assert connection.execute(errors).fetchone() == (None,)
+
+
 def test_in_a_planned_shutdown_nothing_begins(postgres_url: str, tmp_path: Path) -> None:
     closed = """
     [[calendar_day]]
