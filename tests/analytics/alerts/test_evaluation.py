@@ -16,32 +16,9 @@ from analytics.alerts.quiet import Mute, add_mute
 from analytics.engine import run_once
 from analytics.errors import NoSuchAlertError
 from enpilot.database import connect
-from tests.analytics.alerts.watched_works import MINUTE, SECOND, STALE, START, Clock
+from tests.analytics.alerts.watched_works import MINUTE, POWER, RULE, SECOND, STALE, START, Clock
 from tests.imported import apply_plant, import_counts
 from tests.ingest.gateway import PLANT
-
-POWER = {
-    "quantity": "active_power", "unit": "kW", "register_scale": "1", "side": "primary",
-    "counter": None, "modulus": None,
-}  # fmt: skip
-RULE = """
-[[rule]]
-code = "high"
-name = {zh = "功率过高", en = "Power high"}
-point = "main"
-quantity = "active_power"
-comparison = "above"
-threshold = "500"
-hysteresis = "20"
-for_s = 120
-period_s = 30
-owner = "shift lead"
-runbook = {zh = "查看负荷", en = "Look at the load"}
-[[rule.escalation]]
-after_min = 20
-severity = "fault"
-recipients = "managers"
-"""
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from analytics.alerts.evaluate import evaluate
 from analytics.alerts.notify import Notifier, notify_pending
 from enpilot.database import connect
+from tests.analytics.alerts.watched_works import POWER
 from tests.imported import apply_plant, import_counts
 from tests.ingest.gateway import PLANT
 
@@ -31,10 +32,6 @@ threshold = "500"
 hysteresis = "20"
 for_s = 60
 """
-POWER = {
-    "quantity": "active_power", "unit": "kW", "register_scale": "1", "side": "primary",
-    "counter": None, "modulus": None,
-}  # fmt: skip
 
 
 @pytest.fixture

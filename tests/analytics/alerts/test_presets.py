@@ -21,8 +21,7 @@ from analytics.errors import NoSuchAlertError
 from enpilot.database import connect
 from enpilot.errors import ConfigurationError
 from enpilot.plant.alerts import MEASURES, PRESETS
-from tests.analytics.alerts.test_evaluation import POWER, RULE
-from tests.analytics.alerts.watched_works import MINUTE, STALE, START
+from tests.analytics.alerts.watched_works import MINUTE, POWER, RULE, STALE, START
 from tests.imported import apply_plant, import_counts
 from tests.ingest.gateway import PLANT
 

@@ -15,6 +15,28 @@ START = dt.datetime(2026, 3, 2, 1, tzinfo=dt.UTC)  # a Monday, 09:00 in Shanghai
 SECOND = dt.timedelta(seconds=1)
 MINUTE = dt.timedelta(minutes=1)
 STALE = dt.timedelta(minutes=5)
+POWER = {
+    "quantity": "active_power", "unit": "kW", "register_scale": "1", "side": "primary",
+    "counter": None, "modulus": None,
+}  # fmt: skip
+RULE = """
+[[rule]]
+code = "high"
+name = {zh = "功率过高", en = "Power high"}
+point = "main"
+quantity = "active_power"
+comparison = "above"
+threshold = "500"
+hysteresis = "20"
+for_s = 120
+period_s = 30
+owner = "shift lead"
+runbook = {zh = "查看负荷", en = "Look at the load"}
+[[rule.escalation]]
+after_min = 20
+severity = "fault"
+recipients = "managers"
+"""
 
 _METERS = """
 INSERT INTO point (site_id, code, medium)
