@@ -64,6 +64,7 @@ _READABLE = (
     "machine", "opening_hours", "ratio_check", "flat_price", "calibration", "base_load",
     "waste_finding", "waste_decision", "quality_period", "correction_state",
     "acting_person", "request_kind", "work_request", "visible_closing", "visible_installation",
+    "alert_preset_record", "alert_preset", "alert_mute", "alert_progress", "alert_message",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

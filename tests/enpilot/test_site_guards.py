@@ -82,6 +82,11 @@ GUARDED = {
     "waste_finding": OF_SITE,
     "waste_decision": "waste_id IN (SELECT waste_id FROM waste_finding WHERE site_id = {site})",
     "quality_period": OF_SITE,
+    "alert_preset_record": OF_SITE,
+    "alert_preset": OF_SITE,
+    "alert_mute": OF_SITE,
+    "alert_progress": OF_RULE,
+    "alert_message": OF_SITE,
     "invoice_line": "invoice_id IN (SELECT invoice_id FROM invoice WHERE site_id = {site})",
 }  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
@@ -195,8 +200,19 @@ INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id,
                                threshold, severity, {SAID})
     SELECT alert_rule_id, '高', 'High', 'threshold', series_id, 'above', 7, 'note', {SAID_VALUES}
     FROM my_series JOIN alert_rule USING (site_id);
-INSERT INTO alert_state SELECT alert_rule_id, 'firing', {AT}, 7, {AT}
-    FROM here JOIN alert_rule USING (site_id);
+INSERT INTO alert_state (alert_rule_id, state, since, value, evaluated_at)
+    SELECT alert_rule_id, 'firing', {AT}, 7, {AT} FROM here JOIN alert_rule USING (site_id);
+INSERT INTO alert_preset_record (site_id, code, enabled, changes, {SAID})
+    SELECT site_id, 'gateway-down', false, '{{{{}}}}', {SAID_VALUES} FROM here;
+INSERT INTO alert_preset
+    SELECT site_id, 'gateway-down', '网关', 'Gateway', 'gateway', 'note', 'above', 7, 'off', '', '',
+           {AT} FROM here;
+INSERT INTO alert_progress
+    SELECT alert_rule_id, {AT}, NULL FROM here JOIN alert_rule USING (site_id);
+INSERT INTO alert_mute (site_id, from_ts, to_ts, author, reason, commit_no)
+    SELECT site_id, {DAY}, 'tester', 'test', 1 FROM here;
+INSERT INTO alert_message (site_id, kind, severity, facts, due_at)
+    SELECT site_id, 'firing', 'note', '{{{{}}}}', {AT} FROM here;
 INSERT INTO scheme_energy_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
                                   part, energy, energy_unit, source, factor_verified, synthetic,
                                   data_version)
