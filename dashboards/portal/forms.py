@@ -41,6 +41,7 @@ REQUESTS = {  # permission, zh, en, done zh, done en
     "waste.decide": ("decide_waste", "保存", "Save", "已记录", "recorded"),
     "alert.acknowledge": ("acknowledge_alert", "确认", "Acknowledge", "已确认", "acknowledged"),
     "alert.mute": ("acknowledge_alert", "静默", "Mute", "已静默", "muted"),
+    "alert.unmute": ("acknowledge_alert", "结束静默", "End it", "静默已结束", "no longer muted"),
     "alert.replay": ("edit_rules", "回放", "Replay", "已回放", "replayed"),
 }  # fmt: skip
 

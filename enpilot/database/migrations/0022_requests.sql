@@ -25,6 +25,7 @@ INSERT INTO request_kind (kind, permission, room) VALUES
     ('waste.decide', 'decide_waste', 'analytics'),
     ('alert.acknowledge', 'acknowledge_alert', 'analytics'),
     ('alert.mute', 'acknowledge_alert', 'analytics'),
+    ('alert.unmute', 'acknowledge_alert', 'analytics'),
     ('alert.replay', 'edit_rules', 'analytics');
 
 CREATE TABLE work_request (
