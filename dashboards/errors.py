@@ -5,8 +5,10 @@
     EnpilotError
     ├── BenchError              a measurement that did not come about
     ├── ConfigurationError
-    │   └── HostRefusedError    an address that would open unsigned pages to a network
+    │   ├── PortalRoleError     the database cannot show pages as a person
+    │   └── AccessError         a person, grant or link that cannot be
     ├── PermanentError
+    │   ├── NotPermittedError   there for the person who asks is the site, but not this of it
     │   └── ExportTooLongError  more than a file of that kind, or the disk set apart, can hold
     └── RetryableError
         └── ExportsBusyError    as many long exports run, or wait to be fetched, as may
@@ -16,15 +18,36 @@ from __future__ import annotations
 
 from enpilot.errors import ConfigurationError, EnpilotError, PermanentError, RetryableError
 
-__all__ = ["BenchError", "ExportTooLongError", "ExportsBusyError", "HostRefusedError"]
+__all__ = [
+    "AccessError", "BenchError", "ExportTooLongError", "ExportsBusyError", "NotPermittedError",
+    "PortalRoleError",
+]  # fmt: skip
 
 
 class BenchError(EnpilotError):
     """A measurement that did not come about."""
 
 
-class HostRefusedError(ConfigurationError):
-    """The portal has no sign-in of its own and does not listen beyond this machine unasked."""
+class PortalRoleError(ConfigurationError):
+    """The portal's login cannot change to the role that pages are read as; says what to do."""
+
+
+class AccessError(ConfigurationError):
+    """A person, a grant, a link or a token cannot be made or ended; says why.
+
+    Parameters
+    ----------
+    en, zh
+        Why, in a sentence; a command says the English one, a page that of its language.
+    """
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.en, self.zh = en, zh
+
+
+class NotPermittedError(PermanentError):
+    """The site is there for the person who asks, but not what is asked for."""
 
 
 class ExportTooLongError(PermanentError):

@@ -1,7 +1,7 @@
-"""What changes by the second: power, alerts, gateways. Read once for all open pages.
+"""What changes by the second: power, alerts, gateways. Read once for all open pages of a person.
 
-One task for the application reads each site that someone looks at, about once a second, and hands
-the state to the pages that show it; pages have no timers of their own.
+One task for the application reads each site that someone looks at, about once a second, as that
+person sees it, and hands the state to the pages that show it; pages have no timers of their own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import psycopg
 import structlog
 from psycopg.rows import class_row
 
+from dashboards.portal.access.identity import Identity, acting, acting_as
 from dashboards.portal.database import Reader
 from enpilot.errors import EnpilotError
 
@@ -42,9 +43,10 @@ class Power(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule and the state it is in."""
+    """A rule and the state it is in, for one of the things that it watches."""
 
     code: str
+    subject: str | None = None
     name_zh: str
     name_en: str
     severity: str
@@ -103,18 +105,30 @@ def load_live(connection: psycopg.Connection[Any], site_id: int) -> LiveState:
     alerts = (
         connection.cursor(row_factory=class_row(Alert))
         .execute(
-            "SELECT a.code, r.name_zh, r.name_en, r.severity, r.comparison,"
-            " r.threshold::double precision AS threshold,"
-            " (SELECT unit FROM current_epoch e WHERE e.series_id = r.series_id"
-            "  ORDER BY e.valid_from DESC LIMIT 1) AS unit,"
+            # A rule that watches much is shown by what of it fires; else by one of its states.
+            "SELECT a.code, s.subject,"
+            " r.name_zh || CASE WHEN s.is_named THEN ' · ' || s.subject_zh ELSE '' END AS name_zh,"
+            " r.name_en || CASE WHEN s.is_named THEN ' · ' || s.subject_en ELSE '' END AS name_en,"
+            " r.severity, r.comparison,"
+            " coalesce(s.threshold, r.threshold::double precision) AS threshold,"
+            " coalesce(nullif(s.unit, ''), (SELECT unit FROM current_epoch e"
+            "  WHERE e.series_id = r.series_id ORDER BY e.valid_from DESC LIMIT 1)) AS unit,"
             " s.state, s.since, s.value, s.evaluated_at"
             " FROM alert_rule a JOIN alert_rule_record r ON r.alert_rule_id = a.alert_rule_id"
             "  AND r.superseded_commit_no IS NULL AND r.valid_from <= now()"
             "  AND (r.valid_to IS NULL OR r.valid_to > now())"
-            " LEFT JOIN alert_state s ON s.alert_rule_id = a.alert_rule_id"
+            " LEFT JOIN LATERAL (SELECT x.*, r.kind <> 'threshold'"
+            "   AND x.state IN ('firing', 'acknowledged', 'pending') AS is_named,"
+            "   row_number() OVER (ORDER BY x.evaluated_at DESC, x.subject) AS nth,"
+            "   bool_or(x.state IN ('firing', 'acknowledged', 'pending'))"
+            "   OVER () AS any_open FROM alert_state x WHERE x.alert_rule_id = a.alert_rule_id) s"
+            "  ON s.state IN ('firing', 'acknowledged', 'pending') OR NOT s.any_open AND s.nth = 1"
+            # Presets are in the list while they fire; a site's own rules always are.
             " WHERE a.site_id = %s"
-            " ORDER BY array_position(ARRAY['firing', 'pending', 'resolved', 'ok'], s.state),"
-            " array_position(ARRAY['fault', 'warning', 'note'], r.severity), s.since, a.code",
+            "  AND (r.origin = 'plant' OR s.state IN ('firing', 'acknowledged', 'pending'))"
+            " ORDER BY array_position(ARRAY['firing', 'acknowledged', 'pending', 'resolved', 'ok'],"
+            "  s.state), array_position(ARRAY['fault', 'warning', 'note'], r.severity), s.since,"
+            " a.code, s.subject",
             (site_id,),
         )
         .fetchall()
@@ -139,6 +153,7 @@ class Watcher:
     site_id: int
     show: Callable[[LiveState], None]
     alive: Callable[[], bool]
+    identity: Identity | None
 
 
 @dataclass(slots=True)
@@ -153,8 +168,8 @@ class LiveTask:
     def watch(
         self, site_id: int, show: Callable[[LiveState], None], alive: Callable[[], bool]
     ) -> None:
-        """Call ``show`` with each new state for as long as ``alive`` says so."""
-        self._watchers.append(Watcher(site_id, show, alive))
+        """Call ``show`` with each new state, as the acting person sees it, while ``alive``."""
+        self._watchers.append(Watcher(site_id, show, alive, acting()))
 
     def start(self) -> None:
         """Begin; needs a running event loop."""
@@ -185,11 +200,14 @@ class LiveTask:
 
     async def _once(self) -> None:
         self._watchers = [w for w in self._watchers if w.alive()]
-        by_site: dict[int, list[Watcher]] = defaultdict(list)
+        # Whoever sees the same is read for once; a person's pages see the same.
+        seen_alike: dict[tuple[int, int | None], list[Watcher]] = defaultdict(list)
         for watcher in self._watchers:
-            by_site[watcher.site_id].append(watcher)
-        for site_id, watchers in by_site.items():
-            state = await self.reader.read(lambda c, wanted=site_id: load_live(c, wanted))  # type: ignore[misc]  # a default binds the loop's value
+            person_id = None if watcher.identity is None else watcher.identity.person_id
+            seen_alike[watcher.site_id, person_id].append(watcher)
+        for (site_id, _), watchers in seen_alike.items():
+            with acting_as(watchers[0].identity):
+                state = await self.reader.read(lambda c, wanted=site_id: load_live(c, wanted))  # type: ignore[misc]  # a default binds the loop's value
             for watcher in watchers:
                 if watcher.alive():
                     watcher.show(state)

@@ -16,7 +16,7 @@ import psycopg
 
 from dashboards.portal.period import Period
 from dashboards.portal.points import Point
-from dashboards.portal.quantity_words import gauge_unit, quantity_word, rate_unit
+from dashboards.portal.quantity_words import gauge_unit, quantity_name, rate_unit
 from dashboards.portal.rates import QUARTER_S, load_curve
 from dashboards.portal.site import Site
 from dashboards.portal.text import Language
@@ -115,8 +115,8 @@ def load_tracks(
             continue
         main = mains.get(point_id) == series_id
         counts = QUANTITIES[quantity].cumulative
-        named = "" if main and channel == "total" else quantity_word("zh", quantity, channel)
-        said = "" if main and channel == "total" else quantity_word("en", quantity, channel)
+        named = "" if main and channel == "total" else quantity_name("zh", quantity, channel)
+        said = "" if main and channel == "total" else quantity_name("en", quantity, channel)
         tracks.append(
             Track(
                 code=point.code if main else f"{point.code}.{quantity}.{channel}",

@@ -20,7 +20,7 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
-from enpilot.plant import baselines, savings, waste
+from enpilot.plant import alerts, baselines, savings, waste
 from enpilot.plant.accounting import check_accounting
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
@@ -28,7 +28,7 @@ from enpilot.plant.production import check_production
 from enpilot.plant.tariffs import check_tariffs
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
-__all__ = ["PlantFileError", "load_plant"]
+__all__ = ["PlantFileError", "load_plant", "read_plant"]
 
 
 class PlantFileError(ConfigurationError):
@@ -68,13 +68,40 @@ def load_plant(file: Path) -> Plant:
         something that does not exist.
     """
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
-        written = _with_instants(document, _zone(document))
+        text = file.read_text("utf-8")
     except FileNotFoundError as error:
         raise PlantFileError(file, ["there is no such file"]) from error
     except OSError as error:
         raise PlantFileError(file, [f"cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise PlantFileError(file, [f"not TOML in UTF-8: {error}"]) from error
+    return read_plant(text, file)
+
+
+def read_plant(text: str, file: Path) -> Plant:
+    """Read and check the text of a plant file.
+
+    Parameters
+    ----------
+    text
+        TOML.
+    file
+        Its name, for messages.
+
+    Returns
+    -------
+    Plant
+        See `load_plant`.
+
+    Raises
+    ------
+    PlantFileError
+        See `load_plant`.
+    """
+    try:
+        document = tomllib.loads(text)
+        written = _with_instants(document, _zone(document))
+    except tomllib.TOMLDecodeError as error:
         raise PlantFileError(file, [f"not TOML in UTF-8: {error}"]) from error
     except zoneinfo.ZoneInfoNotFoundError as error:
         raise PlantFileError(file, [f"{error.args[0]} - at `$.site.timezone`"]) from error
@@ -99,7 +126,12 @@ def load_plant(file: Path) -> Plant:
     if errors:
         raise PlantFileError(file, errors)
     _settle_dates(plant)
-    errors = [*_date_errors(plant), *check_tariffs(plant), *waste.check_waste(plant)]
+    errors = [
+        *_date_errors(plant),
+        *check_tariffs(plant),
+        *waste.check_waste(plant),
+        *alerts.check_alerts(plant),
+    ]
     if errors:
         raise PlantFileError(file, errors)
     return plant
@@ -141,6 +173,7 @@ def _coded(plant: Plant) -> Iterable[tuple[str, list[str]]]:
     yield "enpi", [e.code for e in plant.enpi]
     yield "base_adjustment", [a.code for a in plant.base_adjustment]
     yield "rule", [r.code for r in plant.rule]
+    yield "preset", [p.code for p in plant.preset]
     yield "variable", [v.code for v in plant.variable]
     yield "baseline", [b.code for b in plant.baseline]
     yield "programme", [p.code for p in plant.programme]
@@ -178,8 +211,8 @@ def _reference_errors(plant: Plant) -> list[str]:
         references.append((f"$.enpi[{i}].scheme", e.scheme, "scheme"))
         references.append((f"$.enpi[{i}].product", e.product, "product"))
     references += [(f"$.target[{i}].enpi", t.enpi, "enpi") for i, t in enumerate(plant.target)]
-    references += [(f"$.rule[{i}].point", r.point, "point") for i, r in enumerate(plant.rule)]
     references += [
+        *alerts.references(plant),
         *baselines.references(plant),
         *savings.references(plant),
         *waste.references(plant),
@@ -224,7 +257,11 @@ def _word_errors(plant: Plant) -> list[str]:
         for i, x in enumerate(plant.installation)
         for j, r in enumerate(x.registers)
     ]
-    known_quantities += [(f"$.rule[{i}].quantity", r.quantity) for i, r in enumerate(plant.rule)]
+    known_quantities += [
+        (f"$.rule[{i}].quantity", r.quantity)
+        for i, r in enumerate(plant.rule)
+        if r.quantity is not None
+    ]
     errors += [
         f"no quantity {q!r}; use one of: {', '.join(sorted(QUANTITIES))} - at `{path}`"
         for path, q in known_quantities
@@ -432,7 +469,8 @@ def _record_errors(plant: Plant) -> list[str]:
 def _settle_dates(plant: Plant) -> None:
     dated: list[Dated] = [
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
-        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
+        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.preset,
+        *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
         *plant.virtual_point, *plant.area, *plant.conversion, *plant.allocation, *plant.factor,
         *plant.ledger_shape,
@@ -458,6 +496,7 @@ def _date_errors(plant: Plant) -> list[str]:
         "scheme": [(s.code, s) for s in plant.scheme],
         "enpi": [(e.code, e) for e in plant.enpi],
         "rule": [(r.code, r) for r in plant.rule],
+        "preset": [(p.code, p) for p in plant.preset],
         "base_adjustment": [(a.code, a) for a in plant.base_adjustment],
         "shift": [(s.code, s) for s in plant.shift],
         "production_counter": [(c.point, c) for c in plant.production_counter],

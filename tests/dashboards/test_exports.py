@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import openpyxl
 import psycopg
 import pyarrow.parquet as pq
 import pytest
 
 from dashboards.errors import ExportsBusyError, ExportTooLongError
+from dashboards.portal.access.identity import Identity, acting_as
 from dashboards.portal.exports import formats, jobs
 from dashboards.portal.exports.columns import column
 from dashboards.portal.exports.datasets import DATASETS
@@ -38,12 +40,6 @@ _ROWS = [
     (None, None, None, None, None, None, None),
 ]  # fmt: skip
 _LABELS = [("site", "steel"), ("note", "a\nline")]
-
-
-@pytest.fixture(scope="module")
-def client(portal: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=portal, timeout=20) as opened:
-        yield opened
 
 
 def _write(kind: str, path: Path, *, bom: bool = False) -> None:
@@ -104,7 +100,7 @@ def test_a_sheet_that_would_overflow_says_so(
 
 @pytest.mark.parametrize("code", [*DATASETS, "explore"])
 def test_every_dataset_can_be_had_in_every_format(
-    client: httpx.Client, connection: Connection, code: str
+    visitor: httpx.Client, connection: Connection, code: str
 ) -> None:
     row = connection.execute(
         "SELECT series_id FROM interval_advance LIMIT 1"
@@ -115,7 +111,7 @@ def test_every_dataset_can_be_had_in_every_format(
         query["series"] = str(row[0]) if code == "readings" else "main,main.active_power.total"
     counts = set()
     for kind in ("csv", "xlsx", "parquet"):
-        answer = client.get(f"/api/v1/s/steel/export/{code}.{kind}", params=query)
+        answer = visitor.get(f"/api/v1/s/steel/export/{code}.{kind}", params=query)
         assert answer.status_code == 200, answer.text
         assert f'steel_{code}_2025-09.{kind}"' in answer.headers["content-disposition"]
         if kind == "csv":
@@ -139,23 +135,23 @@ def test_every_dataset_can_be_had_in_every_format(
         assert counts == {30 * 96}
 
 
-def test_unverified_rows_and_unknown_series_are_said(client: httpx.Client) -> None:
-    enpi = client.get("/api/v1/s/steel/export/enpi.csv", params={"lang": "zh"}).text
+def test_unverified_rows_and_unknown_series_are_said(visitor: httpx.Client) -> None:
+    enpi = visitor.get("/api/v1/s/steel/export/enpi.csv", params={"lang": "zh"}).text
     assert "# 系数或电价未核的行: " in enpi
-    explored = client.get(
+    explored = visitor.get(
         "/api/v1/s/steel/export/explore.csv", params={"series": "nothing", "lang": "en"}
     ).text
     assert "# no such series: nothing" in explored
 
 
-def test_pages_of_rows_are_the_whole_without_a_gap(client: httpx.Client) -> None:
-    whole = client.get("/api/v1/s/steel/rows/enpi").json()
+def test_pages_of_rows_are_the_whole_without_a_gap(visitor: httpx.Client) -> None:
+    whole = visitor.get("/api/v1/s/steel/rows/enpi").json()
     assert whole["next"] is None
     assert whole["timezone"] == "Asia/Shanghai"
     rows, after = [], None
     for _ in range(100):
         query = {"limit": "7"} | ({} if after is None else {"after": after})
-        page = client.get("/api/v1/s/steel/rows/enpi", params=query).json()
+        page = visitor.get("/api/v1/s/steel/rows/enpi", params=query).json()
         rows += page["rows"]
         after = page["next"]
         if after is None:
@@ -164,16 +160,16 @@ def test_pages_of_rows_are_the_whole_without_a_gap(client: httpx.Client) -> None
     assert len(rows) > 30
 
 
-def test_wrong_questions_are_answered_in_words(client: httpx.Client) -> None:
+def test_wrong_questions_are_answered_in_words(visitor: httpx.Client) -> None:
     for query in ("limit=0", "limit=9999999", "limit=x", "after=x", "after=WzFd"):
-        assert client.get(f"/api/v1/s/steel/rows/enpi?{query}").status_code == 400, query
-    assert client.get("/api/v1/s/steel/rows/readings").status_code == 400
-    assert client.get("/api/v1/s/nowhere/rows/enpi").status_code == 404
-    assert client.get("/api/v1/s/nowhere/export/enpi.csv").status_code == 400
-    assert client.get("/api/v1/s/steel/export/enpi.exe").status_code == 404
-    assert client.get("/s/steel/export/gone").status_code == 404
-    first = client.get("/api/v1/s/steel/rows/enpi")
-    again = client.get(
+        assert visitor.get(f"/api/v1/s/steel/rows/enpi?{query}").status_code == 400, query
+    assert visitor.get("/api/v1/s/steel/rows/readings").status_code == 400
+    assert visitor.get("/api/v1/s/nowhere/rows/enpi").status_code == 404
+    assert visitor.get("/api/v1/s/nowhere/export/enpi.csv").status_code == 404
+    assert visitor.get("/api/v1/s/steel/export/enpi.exe").status_code == 404
+    assert visitor.get("/s/steel/export/gone").status_code == 404
+    first = visitor.get("/api/v1/s/steel/rows/enpi")
+    again = visitor.get(
         "/api/v1/s/steel/rows/enpi", headers={"if-none-match": first.headers["etag"]}
     )
     assert again.status_code == 304
@@ -181,11 +177,18 @@ def test_wrong_questions_are_answered_in_words(client: httpx.Client) -> None:
 
 def _asked(kind: str = "csv", owner: int = 1) -> Asked:
     return Asked(
-        site="steel", kind=kind, query={}, language="en", owner=owner,
+        site="steel", kind=kind, permission="see", query={}, language="en", owner=owner,
         open=lambda c, s, q: open_table(c, s, DATASETS["enpi"], q),
     )  # fmt: skip
 
 
+@pytest.fixture
+def tester() -> Iterator[None]:
+    with acting_as(Identity(person_id=1, login="tester", name="Tester")):
+        yield
+
+
+@pytest.mark.usefixtures("tester")
 async def test_a_long_export_is_its_owners_bounded_and_gone_after_an_hour(
     portal_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +216,7 @@ async def test_a_long_export_is_its_owners_bounded_and_gone_after_an_hour(
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures("tester")
 async def test_an_export_that_fails_leaves_no_file_that_looks_whole(
     portal_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,5 +228,21 @@ async def test_an_export_that_fails_leaves_no_file_that_looks_whole(
         assert export.state == "failed"
         assert "choose a shorter period" in export.failure
         assert not export.path.exists()
+    finally:
+        await exports.close()
+
+
+@pytest.mark.usefixtures("tester")
+async def test_what_a_person_may_not_see_is_in_no_file(portal_database: str) -> None:
+    exports = Exports(portal_database)
+    try:
+        with acting_as(None):
+            export = exports.begin(_asked())
+            await exports.finished(export)
+        assert (export.state, export.status) == ("failed", 404)
+        asked = msgspec.structs.replace(_asked(), permission="not_a_permission")
+        export = exports.begin(asked)
+        await exports.finished(export)
+        assert (export.state, export.status) == ("failed", 403)
     finally:
         await exports.close()

@@ -25,9 +25,10 @@ from dashboards.portal.tracks import (
     load_tracks,
 )
 
-__all__ = ["EXPLORED", "open_explored"]
+__all__ = ["EXPLORED", "EXPLORED_PERMISSION", "open_explored"]
 
 EXPLORED: Final = "explore"
+EXPLORED_PERMISSION: Final = "see_trade_secrets"
 _A_DAY: Final[dict[Step, int]] = {"15min": 96, "hour": 24, "day": 1}
 
 

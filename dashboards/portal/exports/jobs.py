@@ -20,14 +20,15 @@ import msgspec
 import psycopg
 import structlog
 
-from dashboards.errors import ExportsBusyError, ExportTooLongError
+from dashboards.errors import ExportsBusyError, ExportTooLongError, NotPermittedError
 from dashboards.portal.database import Reader
 from dashboards.portal.exports.columns import Column
 from dashboards.portal.exports.formats import XLSX_ROWS, open_writer
 from dashboards.portal.exports.statements import Table
-from dashboards.portal.site import Site, load_site
+from dashboards.portal.routes import permitted_site
+from dashboards.portal.site import Site
 from dashboards.portal.text import Language, pick
-from enpilot.errors import EnpilotError
+from enpilot.errors import EnpilotError, RetryableError
 
 __all__ = ["Asked", "Export", "Exports"]
 
@@ -49,6 +50,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     site: str
     kind: str  # csv, xlsx, parquet
+    permission: str
     open: Callable[[psycopg.Connection[Any], Site, Mapping[str, str]], Table]
     query: Mapping[str, str]
     language: Language
@@ -61,6 +63,7 @@ class Export(msgspec.Struct, kw_only=True):
     export_id: str
     owner: int | None
     site: str
+    permission: str
     name: str = ""
     path: Path
     kind: str
@@ -70,6 +73,7 @@ class Export(msgspec.Struct, kw_only=True):
     size: int = 0
     state: State = "running"
     failure: str = ""
+    status: int = 400  # of a failure
     stop: bool = False
     counted: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
@@ -116,7 +120,8 @@ class Exports:
             )
         export_id = secrets.token_urlsafe(16)
         export = Export(
-            export_id=export_id, owner=asked.owner, site=asked.site, kind=asked.kind,
+            export_id=export_id, owner=asked.owner, site=asked.site,
+            permission=asked.permission, kind=asked.kind,
             path=self._folder / export_id, begun=time.monotonic(),
         )  # fmt: skip
         self._exports[export_id] = export
@@ -163,9 +168,11 @@ class Exports:
         loop = asyncio.get_running_loop()
 
         def load(connection: psycopg.Connection[Any]) -> None:
-            site = load_site(connection, asked.site)
+            site = permitted_site(connection, asked.site, asked.permission)
             if site is None:
-                raise ExportTooLongError("export: there is no such site")
+                export.status = 404
+                raise NotPermittedError(f"export: there is no site {asked.site}")
+            export.written = 0
             table = asked.open(connection, site, asked.query)
             export.count = table.count
             export.name = _file_name(table, site, export.kind)
@@ -181,6 +188,10 @@ class Exports:
             await self._reader.read(load)
             export.state = "done"
         except (EnpilotError, psycopg.Error, OSError) as error:
+            if isinstance(error, RetryableError | psycopg.Error):
+                export.status = 503
+            elif isinstance(error, NotPermittedError) and export.status != 404:
+                export.status = 403
             export.state, export.failure = "failed", str(error).splitlines()[0]
             export.path.unlink(missing_ok=True)
             if not export.stop:

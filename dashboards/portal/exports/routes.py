@@ -11,17 +11,24 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.background import BackgroundTask
 
-from dashboards.errors import ExportsBusyError
+from dashboards.errors import ExportsBusyError, NotPermittedError
+from dashboards.portal.access.identity import acting
 from dashboards.portal.database import Reader
 from dashboards.portal.exports.datasets import DATASETS, Dataset
-from dashboards.portal.exports.explored import EXPLORED, open_explored
+from dashboards.portal.exports.explored import EXPLORED, EXPLORED_PERMISSION, open_explored
 from dashboards.portal.exports.formats import MEDIA_TYPES
 from dashboards.portal.exports.jobs import Asked, Export, Exports
 from dashboards.portal.exports.statements import decode_after, open_slice, open_table
 from dashboards.portal.markup import join, tag
-from dashboards.portal.routes import answer, json_answer, language_of, not_found, parameter
+from dashboards.portal.routes import (
+    answer,
+    json_answer,
+    language_of,
+    not_found,
+    parameter,
+    permitted_site,
+)
 from dashboards.portal.shell import document
-from dashboards.portal.site import load_site
 from dashboards.portal.text import Language, number, pick, share
 
 __all__ = ["add_exports"]
@@ -47,7 +54,7 @@ def add_exports(app: FastAPI, reader: Reader, exports: Exports) -> None:
         _add_rows(app, reader, dataset)
         _add_files(app, exports, dataset)
     _add_files(app, exports, None)
-    _add_states(app, exports)
+    _add_states(app, reader, exports)
 
 
 def _add_rows(app: FastAPI, reader: Reader, dataset: Dataset) -> None:
@@ -64,7 +71,7 @@ def _add_rows(app: FastAPI, reader: Reader, dataset: Dataset) -> None:
             return json_answer({"error": "after is what the page before said as next"}, 400)
 
         def load(connection: psycopg.Connection[Any]) -> object | None:
-            site = load_site(connection, asked["site"])
+            site = permitted_site(connection, asked["site"], dataset.permission)
             if site is None:
                 return None
             return open_slice(connection, site, dataset, asked, int(text), after)
@@ -115,8 +122,11 @@ def _add_files(app: FastAPI, exports: Exports, dataset: Dataset | None) -> None:
             return json_answer({"error": "csv, xlsx or parquet"}, 404)
         if missing:
             return json_answer({"error": f"say {' and '.join(missing)}"}, 400)
-        asked = Asked(site=site, kind=kind, open=open_, query=dict(request.query_params),
-                      language=language, owner=_owner(request))  # fmt: skip
+        permission = EXPLORED_PERMISSION if dataset is None else dataset.permission
+        asked = Asked(
+            site=site, kind=kind, permission=permission, open=open_,
+            query=dict(request.query_params), language=language, owner=_owner(),
+        )  # fmt: skip
         try:
             begun = exports.begin(asked)
         except ExportsBusyError as error:
@@ -148,7 +158,7 @@ async def _first_answer(exports: Exports, export: Export, language: Language) ->
     await exports.finished(export)
     if export.state == "failed":
         exports.forget(export)
-        return json_answer({"error": export.failure}, 400)
+        return json_answer({"error": export.failure}, export.status)
     return _file(export, BackgroundTask(exports.forget, export))
 
 
@@ -159,34 +169,43 @@ def _file(export: Export, then: BackgroundTask | None = None) -> Response:
     )  # fmt: skip
 
 
-def _add_states(app: FastAPI, exports: Exports) -> None:
+def _add_states(app: FastAPI, reader: Reader, exports: Exports) -> None:
+    async def found(site: str, export: str) -> Export | None:
+        """Return an export of the acting person, who must still be allowed to see it."""
+        kept = exports.find(export, _owner())
+        if kept is None or kept.site != site:
+            return None
+        try:
+            seen = await reader.read(lambda c: permitted_site(c, site, kept.permission))
+        except NotPermittedError:
+            return None
+        return None if seen is None else kept
+
     @app.get("/api/v1/s/{site}/export/state/{export}", tags=["exports"],
              summary="How far a long export is")  # fmt: skip
-    async def state(request: Request, site: str, export: str) -> Response:
-        found = exports.find(export, _owner(request))
-        if found is None or found.site != site:
+    async def state(site: str, export: str) -> Response:
+        kept = await found(site, export)
+        if kept is None:
             return json_answer({"error": "not found"}, 404)
-        file = f"/api/v1/s/{site}/export/file/{export}" if found.state == "done" else None
+        file = f"/api/v1/s/{site}/export/file/{export}" if kept.state == "done" else None
         return json_answer(
-            ExportState(export=export, state=found.state, rows=found.count,
-                        rows_written=found.written, file=file, failure=found.failure or None)
+            ExportState(export=export, state=kept.state, rows=kept.count,
+                        rows_written=kept.written, file=file, failure=kept.failure or None)
         )  # fmt: skip
 
     @app.get("/api/v1/s/{site}/export/file/{export}", tags=["exports"],
              summary="The file of a long export, for an hour")  # fmt: skip
-    async def file(request: Request, site: str, export: str) -> Response:
-        found = exports.find(export, _owner(request))
-        if found is None or found.site != site or found.state != "done":
+    async def file(site: str, export: str) -> Response:
+        kept = await found(site, export)
+        if kept is None or kept.state != "done":
             return json_answer({"error": "not found"}, 404)
-        return _file(found)
+        return _file(kept)
 
     @app.get("/s/{site}/export/{export}", include_in_schema=False)
     async def progress(request: Request, site: str, export: str) -> Response:
         language = language_of(request)
-        found = exports.find(export, _owner(request))
-        if found is None or found.site != site:
-            return not_found(language)
-        return _progress(language, found)
+        kept = await found(site, export)
+        return not_found(language) if kept is None else _progress(language, kept)
 
 
 def _progress(language: Language, export: Export) -> HTMLResponse:
@@ -215,5 +234,6 @@ def _progress(language: Language, export: Export) -> HTMLResponse:
     return answer
 
 
-def _owner(_: Request) -> int | None:
-    return None
+def _owner() -> int | None:
+    identity = acting()
+    return None if identity is None else identity.person_id
