@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from dashboards.portal.exports.links import export_links
 from dashboards.portal.page import Head, Page, PeriodControl, Visit
 from dashboards.portal.pages.flow import view
 from dashboards.portal.pages.flow.model import FlowPage, load_flow
@@ -31,6 +32,7 @@ def _head(page: FlowPage, visit: Visit) -> Head:
             latest=visit.here(t=None),
         ),
         factor_verified=all(m.verified for m in page.media), printable=True,
+        exports=export_links(visit, "energy", t=page.month.text()),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from dashboards.portal.exports.links import export_links
 from dashboards.portal.page import Choice, Head, Page, PeriodControl, Visit
 from dashboards.portal.pages.output import view
 from dashboards.portal.pages.output.model import OutputPage, load_output
@@ -47,6 +48,7 @@ def _head(page: OutputPage, visit: Visit) -> Head:
                    visit.here(product=p.code, cell=None, stage=None), p.code == chosen)
             for p in page.products
         ],
+        exports=export_links(visit, "output", t=page.month.text(), product=chosen),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from dashboards.portal.exports.links import export_links
 from dashboards.portal.page import Head, Page, PeriodControl, Visit
 from dashboards.portal.pages.quality import view
 from dashboards.portal.pages.quality.model import QualityPage, load_quality
@@ -29,7 +30,8 @@ def _head(page: QualityPage, visit: Visit) -> Head:
             following=None if following.first > page.site.today else visit.here(
                 t=following.text()),
             latest=visit.here(t=None),
-        )
+        ),
+        exports=export_links(visit, "findings", t=page.month.text()),
     )  # fmt: skip
 
 
