@@ -8,6 +8,7 @@ from dashboards.portal import charts
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.media_words import medium_name
 from dashboards.portal.page import Visit
+from dashboards.portal.pages.explore.filters import MOST_SERIES
 from dashboards.portal.pages.flow.model import Balance, FlowPage, ProductPart
 from dashboards.portal.period import period_name
 from dashboards.portal.shell import block, section, table_view
@@ -215,7 +216,11 @@ def _balance(row: Balance, page: FlowPage, visit: Visit) -> list[str | Safe | No
     of_main = DASH
     if row.remainder is not None and row.main:
         of_main = share(row.remainder / row.main)
-    named = f"{name} · {medium_name(visit.language, row.medium)}"
+    named: str | Safe = f"{name} · {medium_name(visit.language, row.medium)}"
+    if point is not None and "see_trade_secrets" in visit.permissions:
+        below = [p.code for p in page.points if p.parent_point_id == point.point_id]
+        codes = ",".join([point.code, *below][:MOST_SERIES])
+        named = tag("a", named, href=visit.address("explore", series=codes, t=page.month.text()))
 
     def amount(value: float | None) -> str:
         return DASH if value is None else f"{significant(value)} {row.unit}"
