@@ -75,6 +75,7 @@ class Export(msgspec.Struct, kw_only=True):
     failure: str = ""
     status: int = 400  # of a failure
     stop: bool = False
+    awaited: bool = False  # a browser waits for it: it goes as soon as it is sent
     counted: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
     @property
@@ -99,7 +100,7 @@ class Exports:
 
     def __init__(self, url: str) -> None:
         self._reader = Reader(url, _AT_A_TIME)
-        self._folder = Path(tempfile.mkdtemp(prefix="enpilot-exports-"))
+        self._folder: Path | None = None  # made when first needed
         self._exports: dict[str, Export] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -109,15 +110,24 @@ class Exports:
         Raises
         ------
         ExportsBusyError
-            If as many are kept as may be, of all or of this owner, or the disk set apart is full.
+            If as many of this owner are being written as may be, or as many are kept of all, or
+            the disk set apart is full.
         """
         self._forget_old()
-        own = sum(e.owner == asked.owner for e in self._exports.values())
+        own = [e for e in self._exports.values() if e.owner == asked.owner]
+        if len(own) >= _KEPT_EACH:
+            # The oldest that is written makes room: it was fetched, or given up.
+            oldest = next((e for e in own if e.state != "running" and not e.awaited), None)
+            if oldest is None:
+                raise ExportsBusyError(
+                    f"export: {_KEPT_EACH} of yours are being written; wait for one of them"
+                )
+            self.forget(oldest)
         taken = sum(e.size for e in self._exports.values())
-        if len(self._exports) >= _KEPT or own >= _KEPT_EACH or taken >= _ALL_BYTES:
-            raise ExportsBusyError(
-                "export: as many files are kept as may be; fetch or wait for one of them first"
-            )
+        if len(self._exports) >= _KEPT or taken >= _ALL_BYTES:
+            raise ExportsBusyError("export: as many files are kept as may be; try again later")
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="enpilot-exports-"))
         export_id = secrets.token_urlsafe(16)
         export = Export(
             export_id=export_id, owner=asked.owner, site=asked.site,
@@ -157,7 +167,8 @@ class Exports:
             async with asyncio.timeout(5):
                 await asyncio.gather(*tasks, return_exceptions=True)
         self._reader.close()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        if self._folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def _forget_old(self) -> None:
         for export in list(self._exports.values()):
@@ -197,6 +208,8 @@ class Exports:
             if not export.stop:
                 _log.warning("export failed", site=asked.site, error=export.failure)
         finally:
+            if export.stop:
+                export.path.unlink(missing_ok=True)
             export.counted.set()
 
 

@@ -155,6 +155,7 @@ async def _first_answer(exports: Exports, export: Export, language: Language) ->
     if export.state != "failed" and not export.at_once:
         target = f"/s/{export.site}/export/{export.export_id}?lang={language}"
         return RedirectResponse(target, 303)
+    export.awaited = True
     await exports.finished(export)
     if export.state == "failed":
         exports.forget(export)

@@ -24,6 +24,7 @@ from dashboards.portal.text import clock, day_short, month_short, unit_name
 
 __all__ = ["build", "exports"]
 
+_HEAT_DAYS = 366
 _ROWS = 400  # of the table: more are in the files
 
 
@@ -100,6 +101,15 @@ def _chart(page: ExplorePage, visit: Visit) -> None:
                 visit.language,
                 ("散点需要两条序列。", "再添加一条：产量，或另一块表。"),
                 ("A scatter needs two series.", "Add one more: output, or another meter."),
+            )
+        )
+        return
+    if page.form == "heat" and page.period.days > _HEAT_DAYS:
+        block(
+            empty(
+                visit.language,
+                ("热图最多画一年。", "选一个较短的时段。"),
+                ("A heat map is of a year at most.", "Choose a shorter period."),
             )
         )
         return
