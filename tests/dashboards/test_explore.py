@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards.portal.live import LiveTask
+from dashboards.portal.markup import plain
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.explore import drawing
 from dashboards.portal.pages.explore.filters import step_of
 from dashboards.portal.pages.explore.model import ExplorePage, load_explore
+from dashboards.portal.pages.explore.words import opening
 from dashboards.portal.period import Period
 from dashboards.portal.points import load_points
 from dashboards.portal.site import Site, load_site
@@ -211,3 +213,13 @@ def test_a_value_alone_between_gaps_is_seen() -> None:
     values[7] = 5.0
     drawn = [p for p in drawing.course_points(values, 1.0) if p[1] is not None]
     assert drawn == [[7, 5.0], [8, 5.0]]
+
+
+def test_periods_are_compared_over_the_steps_that_both_know(
+    connection: Connection, steel: Site
+) -> None:
+    page = _page(connection, steel, series="main", t="2025-09-10..2025-09-19", step="day",
+                 cmp="previous")  # fmt: skip
+    said = plain(opening("en", page))
+    # Known in both: the 11th to the 13th, and the 1st to the 3rd that lie beside them.
+    assert "2025-08-31–2025-09-09 over the same steps 58,900 kWh/d (+7.6%)" in said

@@ -26,6 +26,7 @@ from dashboards.portal.exports.columns import column
 from dashboards.portal.exports.datasets import DATASETS
 from dashboards.portal.exports.formats import open_writer
 from dashboards.portal.exports.jobs import Asked, Export, Exports
+from dashboards.portal.exports.routes import progress_page
 from dashboards.portal.exports.statements import open_table
 
 Connection = psycopg.Connection[Any]
@@ -248,3 +249,26 @@ async def test_what_a_person_may_not_see_is_in_no_file(portal_database: str) -> 
         assert (export.state, export.status) == ("failed", 403)
     finally:
         await exports.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "zh", "en"),
+    [
+        ("running", "正在写 a.csv：50%", "Writing a.csv: 50%"),
+        ("done", "文件写好了", "The file is ready"),
+        ("failed", "导出没有完成", "The export was not finished"),
+    ],
+)
+def test_a_long_export_has_a_page_that_says_how_far_it_is(
+    state: Any, zh: str, en: str, tmp_path: Path
+) -> None:
+    export = Export(
+        export_id="x", owner=1, site="steel", permission="see", name="a.csv", path=tmp_path,
+        kind="csv", begun=0.0, count=10, written=5, state=state, failure="too long",
+    )  # fmt: skip
+    for language, said in (("zh", zh), ("en", en)):
+        page = progress_page(language, export)  # type: ignore[arg-type]  # both are languages
+        text = bytes(page.body).decode()
+        assert said in text
+        assert ("refresh" in page.headers) is (state == "running")
+        assert ("/api/v1/s/steel/export/file/x" in text) is (state == "done")

@@ -31,7 +31,7 @@ from dashboards.portal.routes import (
 from dashboards.portal.shell import document
 from dashboards.portal.text import Language, number, pick, share
 
-__all__ = ["add_exports"]
+__all__ = ["ExportState", "add_exports", "progress_page"]
 
 _LIMIT, _MOST = 500, 5000  # rows of an answer
 _BUSY_S = 30
@@ -206,10 +206,10 @@ def _add_states(app: FastAPI, reader: Reader, exports: Exports) -> None:
     async def progress(request: Request, site: str, export: str) -> Response:
         language = language_of(request)
         kept = await found(site, export)
-        return not_found(language) if kept is None else _progress(language, kept)
+        return not_found(language) if kept is None else progress_page(language, kept)
 
 
-def _progress(language: Language, export: Export) -> HTMLResponse:
+def progress_page(language: Language, export: Export) -> HTMLResponse:
     """Return a page that reloads itself until the file is there."""
     title = f"{export.name} · Enpilot"
     back = tag(

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.explore.model import Chosen, ExplorePage
 from dashboards.portal.period import period_name
-from dashboards.portal.text import Language, counted, day_short, instant, pick, significant
+from dashboards.portal.text import (
+    DASH,
+    Language,
+    change,
+    counted,
+    day_short,
+    instant,
+    pick,
+    significant,
+)
 
 __all__ = ["COMPARES", "FORMS", "STEPS", "opening", "subline"]
 
@@ -54,17 +63,23 @@ def opening(language: Language, page: ExplorePage) -> Safe:
 
 
 def _beside(language: Language, page: ExplorePage, first: Chosen) -> str:
+    """Say the mean of the period beside it, of those steps that are known in both."""
     if page.other is None or first.before is None:
         return ""
-    before = [v for v in first.before.values if v is not None]
+    both = [
+        (now, then)
+        for now, then in zip(first.course.values, first.before.values, strict=True)
+        if now is not None and then is not None
+    ]
     name = period_name(language, page.other)
-    if not before:
+    if not both:
         return pick(language, f"；{name}没有数据", f"; no data of {name}")
-    then = sum(before) / len(before)
+    now, then = (sum(values) / len(both) for values in zip(*both, strict=True))
+    moved = change(now / then - 1) if then > 0 else DASH
     unit = f" {first.course.unit}".rstrip()
     return pick(
-        language, f"；{name}平均 {significant(then)}{unit}",
-        f"; mean of {name} {significant(then)}{unit}",
+        language, f"；{name}同期 {significant(then)}{unit}（{moved}）",
+        f"; {name} over the same steps {significant(then)}{unit} ({moved})",
     )  # fmt: skip
 
 
