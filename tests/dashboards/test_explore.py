@@ -223,3 +223,29 @@ def test_periods_are_compared_over_the_steps_that_both_know(
     said = plain(opening("en", page))
     # Known in both: the 11th to the 13th, and the 1st to the 3rd that lie beside them.
     assert "2025-08-31–2025-09-09 over the same steps 58,900 kWh/d (+7.6%)" in said
+
+
+def test_an_interval_in_which_the_scale_changes_is_one_interval(
+    undone: Connection, steel: Site
+) -> None:
+    noon = dt.datetime.combine(DAY, dt.time(12), ZONE)
+    changed = noon + dt.timedelta(minutes=7)
+    row = undone.execute(
+        "UPDATE series_epoch SET valid_to = %s WHERE epoch_id = (SELECT epoch_id"
+        " FROM interval_advance WHERE ts = %s) RETURNING series_id", (changed, noon)
+    ).fetchone()  # fmt: skip
+    assert row is not None
+    undone.execute(
+        "WITH new AS (INSERT INTO series_epoch (series_id, raw_type, register_scale, unit,"
+        " counter_kind, origin, valid_from, author, reason, commit_no) VALUES (%s, 'uint32', 0.8,"
+        " 'kWh', 'lifetime', 'human', %s, 't', 't', 1) RETURNING epoch_id)"
+        " INSERT INTO interval_advance SELECT %s, %s, epoch_id, 100000000, 0, 480, 480, true, 4711"
+        " FROM new",
+        (row[0], changed, row[0], noon),
+    )
+    undone.execute("DELETE FROM interval_advance WHERE ts = %s", (noon + dt.timedelta(minutes=15),))
+    period = Period(kind="day", first=DAY, end=DAY + dt.timedelta(days=1))
+    quarters = _course(undone, steel, "main", period, "15min")
+    assert quarters.values[48] == pytest.approx(250.0 + 100 * 0.8 * 4)
+    # Three quarters make no hour, though there are four rows of it.
+    assert _course(undone, steel, "main", period, "hour").values[12] is None
