@@ -28,6 +28,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     severity: str
     comparison: str
     threshold: float
+    watch: dict[str, Any]
     hysteresis: float
     for_s: int
     period_s: int
@@ -76,7 +77,7 @@ def load_alert(connection: psycopg.Connection[Any], site: Site, code: str) -> Al
         connection.cursor(row_factory=class_row(Rule))
         .execute(
             "SELECT t.code, r.name_zh, r.name_en, r.kind, r.severity, r.comparison,"
-            " r.threshold::double precision AS threshold,"
+            " r.threshold::double precision AS threshold, r.watch,"
             " r.hysteresis::double precision AS hysteresis, r.for_s, r.period_s, r.schedule,"
             " r.mute_in_shutdown, r.escalation, r.remind_s, r.owner, r.recipients, r.runbook_zh,"
             " r.runbook_en, r.page, r.origin, r.author, r.reason, r.valid_from AS since"

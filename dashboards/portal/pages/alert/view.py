@@ -45,8 +45,7 @@ def build(page: AlertPage, visit: Visit) -> None:
 
 def _opening(page: AlertPage, visit: Visit) -> Safe:
     rule = page.rule
-    unit = next((e.unit for e in page.events if e.unit), None)
-    condition = limit_text(visit.language, rule.comparison, rule.threshold, unit)
+    condition = limit_text(visit.language, rule.kind, rule.comparison, rule.threshold, rule.watch)
     lasting = ""
     if rule.for_s:
         long = duration(visit.language, rule.for_s)
@@ -173,8 +172,8 @@ def _facts(rule: Rule, visit: Visit) -> Safe:
     )
     days = ", ".join(str(d) for d in rule.schedule.get("days", []))
     facts = [
-        (visit.say("限值", "Limit"),
-         limit_text(language, rule.comparison, rule.threshold, None)),
+        (visit.say("条件", "Condition"),
+         limit_text(language, rule.kind, rule.comparison, rule.threshold, rule.watch)),
         (visit.say("回差", "Hysteresis"),
          significant(rule.hysteresis) if rule.hysteresis else DASH),
         (visit.say("持续", "For"), duration(language, rule.for_s) if rule.for_s else DASH),

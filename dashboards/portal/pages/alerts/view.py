@@ -203,7 +203,7 @@ def _rule(row: RuleRow, visit: Visit) -> list[Cell]:
     origin = pick(language, *{"preset": ("预设", "preset"), "plant": ("本厂", "plant")}[row.origin])
     return [
         name, kind_name(language, row.kind),
-        limit_text(language, row.comparison, row.threshold, None),
+        limit_text(language, row.kind, row.comparison, row.threshold, row.watch),
         duration(language, row.for_s) if row.for_s else DASH, row.owner or DASH, origin, shown,
         fired,
     ]  # fmt: skip
