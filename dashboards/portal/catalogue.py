@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.portal.page import Page
+from dashboards.portal.pages.alert.page import PAGE as ALERT
+from dashboards.portal.pages.alerts.page import PAGE as ALERTS
 from dashboards.portal.pages.closing.page import PAGE as CLOSING
 from dashboards.portal.pages.cost.page import PAGE as COST
 from dashboards.portal.pages.enpi.page import PAGE as ENPI
@@ -30,6 +32,7 @@ PAGES: tuple[Page[Any], ...] = (
     LOAD,
     COST,
     FLOW,
+    ALERTS,
     WASTE,
     QUALITY,
     CLOSING,
@@ -38,6 +41,7 @@ PAGES: tuple[Page[Any], ...] = (
     EXPLORE,
     METERING,
     METER,
+    ALERT,
     SETTINGS,
     READINGS,
     MORE,
