@@ -232,7 +232,8 @@ def test_an_interval_in_which_the_scale_changes_is_one_interval(
     changed = noon + dt.timedelta(minutes=7)
     row = undone.execute(
         "UPDATE series_epoch SET valid_to = %s WHERE epoch_id = (SELECT epoch_id"
-        " FROM interval_advance WHERE ts = %s) RETURNING series_id", (changed, noon)
+        " FROM interval_advance JOIN series USING (series_id) WHERE ts = %s AND site_id = %s)"
+        " RETURNING series_id", (changed, noon, steel.site_id)
     ).fetchone()  # fmt: skip
     assert row is not None
     undone.execute(
