@@ -235,6 +235,10 @@ async def test_an_export_that_fails_leaves_no_file_that_looks_whole(
         await exports.close()
 
 
+def _defect(*_: object) -> Any:
+    return 1 / 0
+
+
 @pytest.mark.usefixtures("tester")
 async def test_what_a_person_may_not_see_is_in_no_file(portal_database: str) -> None:
     exports = Exports(portal_database)
@@ -247,6 +251,11 @@ async def test_what_a_person_may_not_see_is_in_no_file(portal_database: str) -> 
         export = exports.begin(asked)
         await exports.finished(export)
         assert (export.state, export.status) == ("failed", 403)
+        # A defect of ours ends the export too, in words.
+        export = exports.begin(msgspec.structs.replace(asked, permission="see", open=_defect))
+        await exports.finished(export)
+        assert (export.state, export.status) == ("failed", 500)
+        assert "division" not in export.failure
     finally:
         await exports.close()
 

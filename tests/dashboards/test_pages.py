@@ -283,6 +283,7 @@ EXPECTED = {  # what must be read on each page, zh and en
     "alerts": ("1 项告警", "1 firing"),
     "alerts/main-high": ("进线功率过高", "Feeder power high"),
     "metering/main?shown=1000": ("已验收", "accepted"),
+    "reports": ("1 份", "1 signed"),
     "settings": ("市发改委", "市发改委"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Iterator
@@ -136,6 +137,28 @@ def test_who_may_ask_for_what(viewer: httpx.Client, connection: Connection) -> N
     ).fetchone()
     if row is not None:
         assert viewer.get(f"/api/v1/s/asked/requests/{row[0]}").status_code == 404
+
+
+def test_a_defect_of_ours_fails_one_page_and_says_its_number(
+    visitor: httpx.Client, connection: Connection
+) -> None:
+    broken = (
+        "UPDATE cost_period c SET lines = %s::jsonb FROM site s WHERE s.site_id = c.site_id"
+        " AND s.code = 'asked' AND c.band = 'total'"
+    )
+    kept = connection.execute("SELECT lines FROM cost_period WHERE band = 'total'").fetchone()
+    assert kept is not None
+    connection.execute(broken, ('[{"kind": 1}]',))
+    try:
+        answer = visitor.get("/s/asked/cost?t=2025-09&lang=en")
+        assert answer.status_code == 500
+        assert "tell the administrator the number" in answer.text
+        assert "Traceback" not in answer.text
+        told = visitor.get("/api/v1/s/asked/cost?t=2025-09")
+        assert (told.status_code, len(told.json()["number"])) == (500, 8)
+        assert visitor.get("/s/asked/flow?t=2025-09").status_code == 200
+    finally:
+        connection.execute(broken, (json.dumps(kept[0]),))
 
 
 def test_an_alert_is_taken_by_a_click(

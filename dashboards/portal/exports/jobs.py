@@ -207,6 +207,10 @@ class Exports:
             export.path.unlink(missing_ok=True)
             if not export.stop:
                 _log.warning("export failed", site=asked.site, error=export.failure)
+        except Exception:  # noqa: BLE001  # said in words, logged with its traceback
+            export.state, export.failure, export.status = "failed", "export: a defect of ours", 500
+            export.path.unlink(missing_ok=True)
+            _log.exception("an export failed", site=asked.site, kind=asked.kind)
         finally:
             if export.stop:
                 export.path.unlink(missing_ok=True)
