@@ -12,9 +12,11 @@ import httpx
 import psycopg
 import pytest
 from playwright.sync_api import expect
+from starlette.datastructures import FormData
 
 from analytics import desk as analytics_desk
 from dashboards.portal.access import grants, links, people
+from dashboards.portal.asking import arguments_of
 from dashboards.portal.pages.output.model import load_output
 from dashboards.portal.pages.waste.model import load_waste
 from dashboards.portal.site import load_site
@@ -93,6 +95,21 @@ def test_output_entered_twice_is_one_entry(visitor: httpx.Client, connection: Co
     assert page is not None
     assert page.missing == 0
     assert page.cells["2025-09-05|l1|00:00|08:00"].good == "4.25"
+
+
+def test_a_form_says_what_its_fields_are() -> None:
+    sent = FormData(
+        [
+            ("csrf", "x"), ("arguments.kind", "substitute"), ("arguments.waste:int", "7"),
+            ("arguments.accept[]:int", "3"), ("arguments.accept[]:int", "5"),
+            ("arguments.detail.amount", "12.5"), ("arguments.hours:json", "2.5"),
+            ("arguments.reason", "  "),
+        ]
+    )  # fmt: skip
+    assert arguments_of(sent) == {
+        "kind": "substitute", "waste": 7, "accept": [3, 5], "detail": {"amount": "12.5"},
+        "hours": 2.5,
+    }  # fmt: skip
 
 
 def test_what_cannot_be_done_says_why_and_changes_nothing(
