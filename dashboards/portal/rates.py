@@ -95,8 +95,9 @@ def load_curve(
     else:
         sums_of, counted, by = "sum(a.{}) * e.scale", "count(*)", ", e.scale"
     rows = connection.execute(
-        "SELECT floor(extract(epoch FROM a.ts - %(begin)s) / %(step)s)::integer, e.unit,"
-        f" {sums_of.format('advance_micro')} / 1e6, {sums_of.format('estimated_micro')} / 1e6,"
+        "SELECT floor(date_part('epoch', a.ts - %(begin)s) / %(step)s)::integer, e.unit,"
+        f" ({sums_of.format('advance_micro')} / 1e6)::double precision,"
+        f" ({sums_of.format('estimated_micro')} / 1e6)::double precision,"
         f" {counted}, bool_or(a.simulated)"
         " FROM visible_interval_advance a JOIN current_epoch e USING (epoch_id)"
         " WHERE a.ts >= %(begin)s AND a.ts < %(end)s AND a.series_id = ANY(%(series)s)"
@@ -106,10 +107,10 @@ def load_curve(
     present = [0] * count
     sums = [0.0] * count
     estimates = [0.0] * count
+    ratios = {shown: float(unit_ratio(quantity, shown)) for shown in {row[1] for row in rows}}
     for index, shown, advance, estimate, intervals, from_simulator in rows:
-        ratio = float(unit_ratio(quantity, shown))
-        sums[index] += float(advance) * ratio
-        estimates[index] += abs(float(estimate)) * ratio
+        sums[index] += advance * ratios[shown]
+        estimates[index] += abs(estimate) * ratios[shown]
         present[index] += intervals
         simulated = simulated or bool(from_simulator)
     finished = count
