@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 
 from dashboards.portal.exports.links import export_links
-from dashboards.portal.page import Choice, Head, Page, PeriodControl, Visit
+from dashboards.portal.page import Choice, Head, Page, Visit, month_steps
 from dashboards.portal.pages.cost import view
 from dashboards.portal.pages.cost.model import CostPage, load_cost
 from dashboards.portal.period import period_of
 from dashboards.portal.site import Site
-from dashboards.portal.text import month, pick
+from dashboards.portal.text import pick
 
 __all__ = ["PAGE"]
 
@@ -31,18 +31,10 @@ def _head(page: CostPage, visit: Visit) -> Head:
     ]
     if page.bill is None:
         return Head(scopes=scopes)
-    first = period_of("month", page.bill.period_from)
-    following = first.following()
+    month = period_of("month", page.bill.period_from)
     return Head(
-        period=PeriodControl(
-            name=month(visit.language, first.first),
-            previous=visit.here(t=first.previous().text()),
-            following=None if following.first > page.site.today else visit.here(
-                t=following.text()),
-            latest=visit.here(t=None),
-        ),
-        scopes=scopes, printable=True,
-        exports=export_links(visit, "cost", t=first.text(), account=page.account, kind="billing"),
+        period=month_steps(visit, month), scopes=scopes, printable=True,
+        exports=export_links(visit, "cost", t=month.text(), account=page.account, kind="billing"),
     )  # fmt: skip
 
 
