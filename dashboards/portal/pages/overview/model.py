@@ -86,15 +86,14 @@ def load_overview(
         month = _first(enpi_figures(connection, indicator.enpi_id, "month", start, _next(start)))
         year = latest_year_to_date(connection, indicator.enpi_id, first.year, _next(start))
     electricity = _electricity(connection, site, kind, first) if site.metered else None
-    known = _known(connection, site, kind)
+    previous, following = _neighbours(connection, site, kind, first)
     begin, until = site.midnight(first), site.midnight(end)
     findings, more = _findings(connection, site, begin, until)
     return Overview(
         site=site, kind=kind, period_from=first, period_to=end,
         in_progress=end > site.today, defaulted=default,
         has_figures=figure is not None or electricity is not None,
-        previous=max((d for d in known if d < first), default=None),
-        following=min((d for d in known if d > first), default=None),
+        previous=previous, following=following,
         indicator=indicator, figure=figure, month=month, year=year, electricity=electricity,
         load=load_of_day(connection, site, first) if site.metered else None,
         findings=findings, findings_more=more,
@@ -128,28 +127,41 @@ def _first(rows: list[EnpiFigure]) -> EnpiFigure | None:
     return rows[0] if rows else None
 
 
-def _known(connection: psycopg.Connection[Any], site: Site, kind: str) -> list[dt.date]:
-    """Return the periods that have figures, and the running one where something is metered."""
-    rows = connection.execute(
-        "SELECT period_from FROM enpi_period WHERE site_id = %s AND period_kind = %s"
-        " UNION SELECT period_from FROM energy_period WHERE site_id = %s AND period_kind = %s"
-        " ORDER BY 1",
-        (site.site_id, kind, site.site_id, kind),
-    ).fetchall()
-    known = [row[0] for row in rows if row[0] <= site.today]
-    if site.metered and site.today not in known:
-        known.append(site.today)
-    return known
+def _neighbours(
+    connection: psycopg.Connection[Any], site: Site, kind: str, first: dt.date
+) -> tuple[dt.date | None, dt.date | None]:
+    """Return the periods with figures before and after one; where it is metered, today counts."""
+    # Ends of an index in each table: a year of many meters has very many days.
+    table = "FROM {} WHERE site_id = %(site)s AND period_kind = %(kind)s AND period_from"
+    enpi, energy = table.format("enpi_period"), table.format("energy_period")
+    row = connection.execute(
+        f"SELECT greatest((SELECT max(period_from) {enpi} < %(before)s),"
+        f" (SELECT max(period_from) {energy} < %(before)s)),"
+        f" least((SELECT min(period_from) {enpi} > %(first)s),"
+        f" (SELECT min(period_from) {energy} > %(first)s))".encode(),
+        {"site": site.site_id, "kind": kind, "first": first,
+         "before": min(first, site.today + dt.timedelta(days=1))},
+    ).fetchone()  # fmt: skip
+    assert row is not None  # a select without a table has one row
+    before: list[dt.date] = [d for d in (row[0],) if d is not None]
+    after: list[dt.date] = [d for d in (row[1],) if d is not None and d <= site.today]
+    if site.metered and site.today < first:
+        before.append(site.today)
+    if site.metered and site.today > first:
+        after.append(site.today)
+    return max(before, default=None), min(after, default=None)
 
 
 def _last_complete(connection: psycopg.Connection[Any], site: Site, kind: str) -> dt.date | None:
     """Return the last period that is over and has a figure (yesterday, if it has one)."""
+    last = (
+        "(SELECT period_from FROM {} WHERE site_id = %(site)s AND period_kind = %(kind)s"
+        " AND period_to <= %(today)s AND {} ORDER BY period_from DESC LIMIT 1)"
+    )
+    enpi = last.format("enpi_period", "(energy IS NOT NULL OR output IS NOT NULL)")
+    energy = last.format("energy_period", "amount IS NOT NULL")
     row = connection.execute(
-        "SELECT max(period_from) FROM ("
-        " SELECT period_from FROM enpi_period WHERE site_id = %(site)s AND period_kind = %(kind)s"
-        "  AND period_to <= %(today)s AND (energy IS NOT NULL OR output IS NOT NULL)"
-        " UNION ALL SELECT period_from FROM energy_period WHERE site_id = %(site)s"
-        "  AND period_kind = %(kind)s AND period_to <= %(today)s AND amount IS NOT NULL) known",
+        f"SELECT greatest({enpi}, {energy})".encode(),
         {"site": site.site_id, "kind": kind, "today": site.today},
     ).fetchone()
     return None if row is None else row[0]
