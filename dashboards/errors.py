@@ -10,7 +10,9 @@
     ├── PermanentError
     │   ├── NotPermittedError   there for the person who asks is the site, but not this of it
     │   └── ExportTooLongError  more than a file of that kind, or the disk set apart, can hold
+    ├── OidcRefusedError        a sign-in by an identity provider that does not hold
     └── RetryableError
+        ├── OidcAwayError       the identity provider does not answer
         └── ExportsBusyError    as many long exports run, or wait to be fetched, as may
 """
 
@@ -20,7 +22,7 @@ from enpilot.errors import ConfigurationError, EnpilotError, PermanentError, Ret
 
 __all__ = [
     "AccessError", "BenchError", "ExportTooLongError", "ExportsBusyError", "NotPermittedError",
-    "PortalRoleError",
+    "OidcAwayError", "OidcRefusedError", "PortalRoleError",
 ]  # fmt: skip
 
 
@@ -56,3 +58,11 @@ class ExportTooLongError(PermanentError):
 
 class ExportsBusyError(RetryableError):
     """No further long export is begun before one of those that are kept is done or gone."""
+
+
+class OidcRefusedError(EnpilotError):
+    """A sign-in by an identity provider that does not hold; what is wrong is for the log."""
+
+
+class OidcAwayError(RetryableError):
+    """The identity provider does not answer."""
