@@ -17,13 +17,15 @@ import msgspec
 import psycopg
 from msgspec import Meta
 
+from analytics.alerts import acknowledge, replay
+from analytics.alerts.quiet import Mute, add_mute, end_mute
 from analytics.closing import closing
 from analytics.closing.checks import Check, check_period
 from analytics.closing.differences import decide as decide_difference
 from analytics.preview import preview
 from analytics.waste.stored import Decision
 from analytics.waste.stored import decide as decide_waste
-from enpilot.database import database_url
+from enpilot.database import database_url, draw_commit_no
 from enpilot.database.requests import (
     Handler,
     Request,
@@ -35,6 +37,7 @@ from enpilot.logs import configure_logs
 
 __all__ = ["handlers", "run"]
 
+_CHARTED = 5  # subjects of a back-test whose series an answer holds
 _Reason = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
@@ -61,8 +64,33 @@ class _Correction(msgspec.Struct, forbid_unknown_fields=True):
     correction: int
 
 
+class _Acknowledged(msgspec.Struct, forbid_unknown_fields=True):
+    rule: str
+    note: str = ""
+    subject: str | None = None
+
+
+class _Muted(msgspec.Struct, forbid_unknown_fields=True):
+    hours: Annotated[float, Meta(gt=0, le=24 * 92)]
+    reason: _Reason
+    rule: str | None = None
+    subject: str | None = None
+
+
+class _Unmuted(msgspec.Struct, forbid_unknown_fields=True):
+    mute: int
+    reason: _Reason
+
+
+class _Replayed(msgspec.Struct, forbid_unknown_fields=True):
+    rule: str
+    since: dt.datetime
+    until: dt.datetime
+    threshold: float | None = None
+
+
 def run() -> None:
-    """Do what people ask for in the portal until stopped (SIGINT or SIGTERM)."""
+    """Do what people ask for in the portal until stopped, by SIGINT or SIGTERM (D19)."""
     configure_logs()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -71,7 +99,7 @@ def run() -> None:
 
 
 def handlers() -> dict[str, Handler]:
-    """Return what this room does for people.
+    """Return what this room does for people, each by its own function (D19).
 
     Returns
     -------
@@ -87,6 +115,10 @@ def handlers() -> dict[str, Handler]:
         "closing.decide": _decide_difference,
         "waste.decide": _decide_waste,
         "correction.preview": _preview,
+        "alert.acknowledge": _acknowledge,
+        "alert.mute": _mute,
+        "alert.unmute": _unmute,
+        "alert.replay": _replay,
     }
 
 
@@ -170,6 +202,53 @@ def _preview(connection: psycopg.Connection[Any], request: Request) -> Mapping[s
     asked = read_arguments(request, _Correction)
     _of_site(connection, request, "correction", "correction_id", asked.correction)
     return {"changes": [dataclasses.asdict(c) for c in preview(connection, asked.correction)]}
+
+
+def _acknowledge(connection: psycopg.Connection[Any], request: Request) -> Mapping[str, Any]:
+    asked = read_arguments(request, _Acknowledged)
+    taken = acknowledge(
+        connection, request.site, asked.rule, request.author, asked.note, subject=asked.subject
+    )
+    return {"subjects": taken}
+
+
+def _mute(connection: psycopg.Connection[Any], request: Request) -> Mapping[str, Any]:
+    asked = read_arguments(request, _Muted)
+    rule_id = None
+    if asked.rule is not None:
+        row = connection.execute(
+            "SELECT alert_rule_id FROM alert_rule WHERE site_id = %s AND code = %s",
+            (request.site_id, asked.rule),
+        ).fetchone()
+        if row is None:
+            raise RequestRefusedError(f"site {request.site!r} has no rule {asked.rule!r}")
+        rule_id = int(row[0])
+    begins = dt.datetime.now(dt.UTC)
+    window = Mute(begins, begins + dt.timedelta(hours=asked.hours), rule_id, asked.subject)
+    number = add_mute(
+        connection, request.site_id, window, request.author, asked.reason,
+        draw_commit_no(connection),
+    )  # fmt: skip
+    return {"mute": number}
+
+
+def _unmute(connection: psycopg.Connection[Any], request: Request) -> Mapping[str, Any]:
+    asked = read_arguments(request, _Unmuted)
+    end_mute(
+        connection, request.site_id, asked.mute, dt.datetime.now(dt.UTC), request.author,
+        asked.reason, draw_commit_no(connection),
+    )  # fmt: skip
+    return {}
+
+
+def _replay(connection: psycopg.Connection[Any], request: Request) -> Mapping[str, Any]:
+    asked = read_arguments(request, _Replayed)
+    if asked.since.tzinfo is None or asked.until.tzinfo is None or asked.since >= asked.until:
+        raise RequestRefusedError("give two instants with their offsets, the first one before")
+    told = replay(
+        connection, request.site, asked.rule, asked.since, asked.until, threshold=asked.threshold
+    ).to_json()
+    return {**told, "subjects": len(told["seen"]), "seen": told["seen"][:_CHARTED]}
 
 
 def _of_site(

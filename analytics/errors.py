@@ -18,6 +18,7 @@
         ├── FactorError               standard coal cannot be computed
         │   ├── FactorUnitError       the factor is per another unit
         │   └── MissingFactorError    no factor holds on that day
+        ├── NoSuchAlertError          no such rule, or nothing of it fires
         ├── NoSuchBaselineError       a baseline or retrofit that no plant file declares
         ├── NoSuchCorrectionError     nothing to show the effect of
         ├── NoSuchSiteError           a code that names no site
@@ -47,6 +48,7 @@ __all__ = [
     "LevelRangeError",
     "MissingFactorError",
     "ModelFault",
+    "NoSuchAlertError",
     "NoSuchBaselineError",
     "NoSuchCorrectionError",
     "NoSuchSiteError",
@@ -146,6 +148,10 @@ class FactorUnitError(FactorError):
 
 class MissingFactorError(FactorError):
     """No factor of the scheme holds for the medium on that day."""
+
+
+class NoSuchAlertError(AnalyticsError):
+    """There is no such rule, or nothing of it fires."""
 
 
 class NoSuchBaselineError(AnalyticsError):

@@ -40,7 +40,7 @@ _COMMANDS: Final = (
     ),
     ("analytics.cli:app", "analyze", "Readings to energy, EnPIs and verdicts."),
     ("analytics.closing.cli:app", "close", "Sign months and years; what comes later waits."),
-    ("analytics.alerts.cli:app", "alerts", "Threshold rules and their messages."),
+    ("analytics.alerts.cli:app", "alerts", "Alert rules and their messages."),
     ("dashboards.portal.cli:app", "portal", "Pages for the plant: overview and performance."),
     ("dashboards.grafana.cli:app", "grafana", "Grafana boards as code, and their database roles."),
     (

@@ -21,7 +21,7 @@ from analytics.accounting.site_calendar import Shift, SiteCalendar
 from analytics.accounting.virtual_points import VirtualPoint, expand, load_virtual_points
 from enpilot.quantities import INTEGRALS, QUANTITIES, energy_quantity, tariff_base
 
-__all__ = ["Counter", "SiteFacts", "class_share", "load_site_facts"]
+__all__ = ["Counter", "SiteFacts", "class_share", "load_shifts", "load_site_facts"]
 
 
 _CUMULATIVE: Final = [q.code for q in QUANTITIES.values() if q.cumulative]
@@ -93,7 +93,7 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
         (site_id,),
     ).fetchone()
     assert row is not None  # importing a plant writes site and record together
-    zone, shifts = ZoneInfo(row[0]), _shifts(connection, site_id)
+    zone, shifts = ZoneInfo(row[0]), load_shifts(connection, site_id)
     calendars = {
         "civil": SiteCalendar(zone, dt.time(0), row[2], shifts),
         "production": SiteCalendar(zone, row[1], row[2], shifts),
@@ -127,7 +127,21 @@ def load_site_facts(connection: psycopg.Connection[Any], site_id: int) -> SiteFa
     )
 
 
-def _shifts(connection: psycopg.Connection[Any], site_id: int) -> list[Shift]:
+def load_shifts(connection: psycopg.Connection[Any], site_id: int) -> list[Shift]:
+    """Read the shifts of a site.
+
+    Parameters
+    ----------
+    connection
+        To the database.
+    site_id
+        The site.
+
+    Returns
+    -------
+    list of Shift
+        As they hold, in the order in which they start.
+    """
     return [
         Shift(*row)
         for row in connection.execute(

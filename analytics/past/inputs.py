@@ -31,8 +31,8 @@ _OWNERS: Final = {
 }
 # Who may send, what rings, whose batch it was: no figure depends on them.
 _NO_INPUT: Final = frozenset({
-    "agent_grant", "alert_rule_record", "batch_ledger", "correction_decision", "ingest_database",
-    "lost_range",
+    "agent_grant", "alert_mute", "alert_preset_record", "alert_rule_record", "batch_ledger",
+    "correction_decision", "ingest_database", "lost_range",
 })  # fmt: skip
 _SPANS: Final = (("valid_from", "valid_to"), ("from_ts", "to_ts"), ("ts", "ts"))
 

@@ -75,11 +75,12 @@ WHERE n.kw IS NOT NULL"""
 
 ALERTS: Final = f"""\
 {CHOSEN}
-SELECT n.severity, n.{{name}} AS alert, s.since, s.value
+SELECT n.severity, concat_ws(' · ', n.{{name}}, nullif(s.subject_{{language}}, '')) AS alert,
+       s.since, s.value
 FROM chosen c JOIN alert_rule a USING (site_id) JOIN alert_state s USING (alert_rule_id)
 JOIN alert_rule_record n ON n.alert_rule_id = a.alert_rule_id AND n.superseded_commit_no IS NULL
     AND n.valid_from <= now() AND (n.valid_to IS NULL OR n.valid_to > now())
-WHERE s.state = 'firing'
+WHERE s.state IN ('firing', 'acknowledged')
 ORDER BY array_position(ARRAY['fault', 'warning', 'note'], n.severity), s.since"""
 
 FRESHNESS: Final = f"""\

@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.portal.access import account, people_pages, sign_in
 from dashboards.portal.access.clients import ClientSweep
 from dashboards.portal.access.middleware import AccessMiddleware
+from dashboards.portal.asking import add_requests
 from dashboards.portal.catalogue import PAGES
-from dashboards.portal.database import AccessDatabase, Reader
+from dashboards.portal.database import AccessDatabase, Asker, Reader
 from dashboards.portal.live import LiveTask
 from dashboards.portal.routes import (
     LANGUAGE_COOKIE,
@@ -51,6 +52,7 @@ def create_app(url: str) -> FastAPI:
     """
     reader = Reader(url)
     access = AccessDatabase(url)
+    asker = Asker(url)
     live = LiveTask(reader)
     sweep = ClientSweep(access)
 
@@ -63,6 +65,7 @@ def create_app(url: str) -> FastAPI:
         await live.close()
         reader.close()
         access.close()
+        asker.close()
 
     app = FastAPI(
         title="Enpilot", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -80,6 +83,7 @@ def create_app(url: str) -> FastAPI:
     _refusals(app)
     _plain_routes(app, reader)
     add_api(app, PAGES, reader)
+    add_requests(app, asker)
     add_pages(PAGES, reader, live)
 
     @nicegui_app.exception_handler(404)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.portal.page import Page
+from dashboards.portal.pages.alert.page import PAGE as ALERT
+from dashboards.portal.pages.alerts.page import PAGE as ALERTS
 from dashboards.portal.pages.closing.page import PAGE as CLOSING
 from dashboards.portal.pages.cost.page import PAGE as COST
 from dashboards.portal.pages.enpi.page import PAGE as ENPI
@@ -29,6 +31,7 @@ PAGES: tuple[Page[Any], ...] = (
     LOAD,
     COST,
     FLOW,
+    ALERTS,
     WASTE,
     QUALITY,
     CLOSING,
@@ -36,6 +39,7 @@ PAGES: tuple[Page[Any], ...] = (
     RETROFITS,
     METERING,
     METER,
+    ALERT,
     SETTINGS,
     READINGS,
     MORE,

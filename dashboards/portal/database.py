@@ -19,7 +19,7 @@ from dashboards.errors import PortalRoleError
 from dashboards.portal.access.identity import acting
 from enpilot.database import PERSON_ROLE, DatabaseUnavailableError, connect
 
-__all__ = ["AccessDatabase", "Reader", "check_roles"]
+__all__ = ["AccessDatabase", "Asker", "Reader", "check_roles"]
 
 _Result = TypeVar("_Result")
 _KEPT = 4  # connections; pages beyond that wait, they do not fail
@@ -94,6 +94,25 @@ class _Connections:
         return connect(self._url, "portal", autocommit=True)
 
 
+def _as_person(
+    work: Callable[[psycopg.Connection[Any]], _Result],
+) -> Callable[[psycopg.Connection[Any]], _Result]:
+    """Return ``work`` as the acting person does it; without one it sees nothing."""
+    identity = acting()
+
+    def doing(connection: psycopg.Connection[Any]) -> _Result:
+        connection.execute(_AS_PERSON)
+        if identity is not None:
+            connection.execute(
+                "SELECT set_config('enpilot.person_id', %s, true),"
+                " set_config('enpilot.only_site_id', %s, true)",
+                (str(identity.person_id), str(identity.only_site_id or "")),
+            )
+        return work(connection)
+
+    return doing
+
+
 class Reader(_Connections):
     """Read-only connections for what people see.
 
@@ -116,25 +135,36 @@ class Reader(_Connections):
         DatabaseUnavailableError
             If the server cannot be reached or went away.
         """
-        identity = acting()
-
-        def as_person(connection: psycopg.Connection[Any]) -> _Result:
-            connection.execute(_AS_PERSON)
-            if identity is not None:
-                connection.execute(
-                    "SELECT set_config('enpilot.person_id', %s, true),"
-                    " set_config('enpilot.only_site_id', %s, true)",
-                    (str(identity.person_id), str(identity.only_site_id or "")),
-                )
-            return load(connection)
-
-        return await self._run(as_person)
+        return await self._run(_as_person(load))
 
     def _open(self) -> psycopg.Connection[Any]:
         connection = super()._open()
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         return connection
+
+
+class Asker(_Connections):
+    """Connections for what people ask the services to do: a request is all that they write.
+
+    Parameters
+    ----------
+    url
+        The database.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, 2)
+
+    async def run(self, work: Callable[[psycopg.Connection[Any]], _Result]) -> _Result:
+        """Run ``work`` as the acting person in a transaction, off the event loop.
+
+        Raises
+        ------
+        DatabaseUnavailableError
+            If the server cannot be reached or went away.
+        """
+        return await self._run(_as_person(work))
 
 
 class AccessDatabase(_Connections):

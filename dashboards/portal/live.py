@@ -43,9 +43,10 @@ class Power(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule and the state it is in."""
+    """A rule and the state it is in, for one of the things that it watches."""
 
     code: str
+    subject: str | None = None
     name_zh: str
     name_en: str
     severity: str
@@ -104,18 +105,30 @@ def load_live(connection: psycopg.Connection[Any], site_id: int) -> LiveState:
     alerts = (
         connection.cursor(row_factory=class_row(Alert))
         .execute(
-            "SELECT a.code, r.name_zh, r.name_en, r.severity, r.comparison,"
-            " r.threshold::double precision AS threshold,"
-            " (SELECT unit FROM current_epoch e WHERE e.series_id = r.series_id"
-            "  ORDER BY e.valid_from DESC LIMIT 1) AS unit,"
+            # A rule that watches much is shown by what of it fires; else by one of its states.
+            "SELECT a.code, s.subject,"
+            " r.name_zh || CASE WHEN s.is_named THEN ' · ' || s.subject_zh ELSE '' END AS name_zh,"
+            " r.name_en || CASE WHEN s.is_named THEN ' · ' || s.subject_en ELSE '' END AS name_en,"
+            " r.severity, r.comparison,"
+            " coalesce(s.threshold, r.threshold::double precision) AS threshold,"
+            " coalesce(nullif(s.unit, ''), (SELECT unit FROM current_epoch e"
+            "  WHERE e.series_id = r.series_id ORDER BY e.valid_from DESC LIMIT 1)) AS unit,"
             " s.state, s.since, s.value, s.evaluated_at"
             " FROM alert_rule a JOIN alert_rule_record r ON r.alert_rule_id = a.alert_rule_id"
             "  AND r.superseded_commit_no IS NULL AND r.valid_from <= now()"
             "  AND (r.valid_to IS NULL OR r.valid_to > now())"
-            " LEFT JOIN alert_state s ON s.alert_rule_id = a.alert_rule_id"
+            " LEFT JOIN LATERAL (SELECT x.*, r.kind <> 'threshold'"
+            "   AND x.state IN ('firing', 'acknowledged', 'pending') AS is_named,"
+            "   row_number() OVER (ORDER BY x.evaluated_at DESC, x.subject) AS nth,"
+            "   bool_or(x.state IN ('firing', 'acknowledged', 'pending'))"
+            "   OVER () AS any_open FROM alert_state x WHERE x.alert_rule_id = a.alert_rule_id) s"
+            "  ON s.state IN ('firing', 'acknowledged', 'pending') OR NOT s.any_open AND s.nth = 1"
+            # Presets are in the list while they fire; a site's own rules always are.
             " WHERE a.site_id = %s"
-            " ORDER BY array_position(ARRAY['firing', 'pending', 'resolved', 'ok'], s.state),"
-            " array_position(ARRAY['fault', 'warning', 'note'], r.severity), s.since, a.code",
+            "  AND (r.origin = 'plant' OR s.state IN ('firing', 'acknowledged', 'pending'))"
+            " ORDER BY array_position(ARRAY['firing', 'acknowledged', 'pending', 'resolved', 'ok'],"
+            "  s.state), array_position(ARRAY['fault', 'warning', 'note'], r.severity), s.since,"
+            " a.code, s.subject",
             (site_id,),
         )
         .fetchall()

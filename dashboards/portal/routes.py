@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse
 from nicegui import ui
 
 from dashboards.portal.access.identity import acting
+from dashboards.portal.answers import Answer, find_answer
 from dashboards.portal.database import Reader
 from dashboards.portal.live import LiveTask, load_live
 from dashboards.portal.markup import tag
@@ -33,6 +34,7 @@ __all__ = [
 
 LANGUAGE_COOKIE = "enpilot_language"
 _HERE = Path(__file__).parent
+_ONCE = ("lang", "asked")  # said once: no link of the page repeats it
 _NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _log = structlog.get_logger(__name__)
 _Model = TypeVar("_Model", bound=OfSite)
@@ -45,6 +47,7 @@ class _Read(NamedTuple):
     counts: dict[str, int]
     pages: list[Page[Any]]  # that the person may open
     permissions: frozenset[str]
+    answered: Answer | None
 
 
 class _ForbiddenError(Exception):
@@ -91,7 +94,9 @@ def _add_page(
             site_id = model.site.site_id
             permissions = _permissions(connection, site_id)
             open_ = [p for p in pages if p.permission in permissions]
-            return _Read(model, _counts(connection, open_, site_id), open_, permissions)
+            answered = find_answer(connection, site_id, request.query_params.get("asked"))
+            counts = _counts(connection, open_, site_id)
+            return _Read(model, counts, open_, permissions, answered)
 
         try:
             read = await reader.read(load)
@@ -103,8 +108,9 @@ def _add_page(
             return not_found(language)
         visit = Visit(
             language=language, site=read.model.site, path=request.url.path,
-            query={k: v for k, v in request.query_params.items() if k != "lang"}, live=live,
-            pages=read.pages, permissions=read.permissions, person=_person(),
+            query={k: v for k, v in request.query_params.items() if k not in _ONCE}, live=live,
+            pages=read.pages, permissions=read.permissions, person=_person(), csrf=_csrf(),
+            answered=read.answered,
         )  # fmt: skip
         _head(language)
         shown = Frame(page=page, head=page.head(read.model, visit), counts=read.counts)
@@ -168,6 +174,11 @@ def _permissions(connection: psycopg.Connection[Any], site_id: int) -> frozenset
 def _person() -> str | None:
     identity = acting()
     return None if identity is None else identity.name
+
+
+def _csrf() -> str:
+    identity = acting()
+    return "" if identity is None else identity.csrf
 
 
 def _counts(

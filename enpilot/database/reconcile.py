@@ -63,6 +63,8 @@ _READABLE = (
     "demand_day", "cost_period", "invoice", "invoice_line",
     "machine", "opening_hours", "ratio_check", "flat_price", "calibration", "base_load",
     "waste_finding", "waste_decision", "quality_period", "correction_state",
+    "acting_person", "request_kind", "work_request", "visible_closing", "visible_installation",
+    "alert_preset_record", "alert_preset", "alert_mute", "alert_progress", "alert_message",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"
@@ -225,6 +227,10 @@ def _portal_roles(connection: psycopg.Connection[Any]) -> None:
     _member(connection, READER_ROLE, sql.Identifier(PERSON_ROLE))
     _member(connection, PERSON_ROLE, sql.Identifier(PORTAL_ROLE))
     _member(connection, PERSON_ROLE, sql.SQL("CURRENT_USER"))
+    connection.execute(
+        sql.SQL("GRANT INSERT (request_key, site_id, person_id, asked_by, kind, arguments)"
+                " ON work_request TO {}").format(sql.Identifier(PERSON_ROLE))
+    )  # fmt: skip
     for privileges, relation in _PORTAL_PRIVILEGES:
         connection.execute(
             sql.SQL("GRANT {} ON {} TO {}").format(

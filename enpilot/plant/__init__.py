@@ -5,6 +5,7 @@ from enpilot.plant.baselines import Baseline, Variable
 from enpilot.plant.load import PlantFileError, load_plant, read_plant
 from enpilot.plant.model import (
     Agent,
+    AlertPreset,
     AlertRule,
     Device,
     Enterprise,
@@ -25,6 +26,7 @@ from enpilot.plant.tariffs import Account, CalendarDay, MediumPrice, Tariff
 __all__ = [
     "Account",
     "Agent",
+    "AlertPreset",
     "AlertRule",
     "Baseline",
     "CalendarDay",

@@ -20,7 +20,7 @@ import msgspec
 
 from enpilot.errors import ConfigurationError
 from enpilot.forms import form_mistakes
-from enpilot.plant import baselines, savings, waste
+from enpilot.plant import alerts, baselines, savings, waste
 from enpilot.plant.accounting import check_accounting
 from enpilot.plant.base import Dated
 from enpilot.plant.model import Device, Line, Plant
@@ -126,7 +126,12 @@ def read_plant(text: str, file: Path) -> Plant:
     if errors:
         raise PlantFileError(file, errors)
     _settle_dates(plant)
-    errors = [*_date_errors(plant), *check_tariffs(plant), *waste.check_waste(plant)]
+    errors = [
+        *_date_errors(plant),
+        *check_tariffs(plant),
+        *waste.check_waste(plant),
+        *alerts.check_alerts(plant),
+    ]
     if errors:
         raise PlantFileError(file, errors)
     return plant
@@ -168,6 +173,7 @@ def _coded(plant: Plant) -> Iterable[tuple[str, list[str]]]:
     yield "enpi", [e.code for e in plant.enpi]
     yield "base_adjustment", [a.code for a in plant.base_adjustment]
     yield "rule", [r.code for r in plant.rule]
+    yield "preset", [p.code for p in plant.preset]
     yield "variable", [v.code for v in plant.variable]
     yield "baseline", [b.code for b in plant.baseline]
     yield "programme", [p.code for p in plant.programme]
@@ -205,8 +211,8 @@ def _reference_errors(plant: Plant) -> list[str]:
         references.append((f"$.enpi[{i}].scheme", e.scheme, "scheme"))
         references.append((f"$.enpi[{i}].product", e.product, "product"))
     references += [(f"$.target[{i}].enpi", t.enpi, "enpi") for i, t in enumerate(plant.target)]
-    references += [(f"$.rule[{i}].point", r.point, "point") for i, r in enumerate(plant.rule)]
     references += [
+        *alerts.references(plant),
         *baselines.references(plant),
         *savings.references(plant),
         *waste.references(plant),
@@ -251,7 +257,11 @@ def _word_errors(plant: Plant) -> list[str]:
         for i, x in enumerate(plant.installation)
         for j, r in enumerate(x.registers)
     ]
-    known_quantities += [(f"$.rule[{i}].quantity", r.quantity) for i, r in enumerate(plant.rule)]
+    known_quantities += [
+        (f"$.rule[{i}].quantity", r.quantity)
+        for i, r in enumerate(plant.rule)
+        if r.quantity is not None
+    ]
     errors += [
         f"no quantity {q!r}; use one of: {', '.join(sorted(QUANTITIES))} - at `{path}`"
         for path, q in known_quantities
@@ -459,7 +469,8 @@ def _record_errors(plant: Plant) -> list[str]:
 def _settle_dates(plant: Plant) -> None:
     dated: list[Dated] = [
         *plant.enterprise, *plant.ownership, *plant.point, *plant.installation,
-        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.base_adjustment,
+        *plant.product, *plant.scheme, *plant.enpi, *plant.rule, *plant.preset,
+        *plant.base_adjustment,
         *plant.shift, *plant.production_counter, *plant.integrated,
         *plant.virtual_point, *plant.area, *plant.conversion, *plant.allocation, *plant.factor,
         *plant.ledger_shape,
@@ -485,6 +496,7 @@ def _date_errors(plant: Plant) -> list[str]:
         "scheme": [(s.code, s) for s in plant.scheme],
         "enpi": [(e.code, e) for e in plant.enpi],
         "rule": [(r.code, r) for r in plant.rule],
+        "preset": [(p.code, p) for p in plant.preset],
         "base_adjustment": [(a.code, a) for a in plant.base_adjustment],
         "shift": [(s.code, s) for s in plant.shift],
         "production_counter": [(c.point, c) for c in plant.production_counter],

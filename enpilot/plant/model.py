@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from enpilot.forms import DecimalText, PositiveDecimalText
 from enpilot.plant.accounting import Allocation, Area, Conversion, Factor, LedgerShape
+from enpilot.plant.alerts import AlertPreset, AlertRule
 from enpilot.plant.base import Code, Dated, Names, PositiveShare, Strict
 from enpilot.plant.baselines import Baseline, Variable
 from enpilot.plant.production import (
@@ -32,6 +33,7 @@ from enpilot.plant.waste import FlatPrice, Machine, OpeningHours, RatioCheck
 
 __all__ = [
     "Agent",
+    "AlertPreset",
     "AlertRule",
     "Device",
     "Enterprise",
@@ -266,21 +268,6 @@ class Scheme(Dated, kw_only=True):
     carbon_edition: str = "2024"
 
 
-class AlertRule(Dated, kw_only=True):
-    """A threshold on the latest value of one series [unit of the series]."""
-
-    code: Code
-    name: Names
-    point: Code
-    quantity: str
-    channel: str = "total"
-    comparison: Literal["above", "below"]
-    threshold: DecimalText
-    hysteresis: DecimalText = "0"
-    for_s: Annotated[int, Meta(ge=0)] = 0
-    severity: Literal["note", "warning", "fault"] = "warning"
-
-
 class Plant(Strict, kw_only=True):
     """A whole plant file."""
 
@@ -308,6 +295,7 @@ class Plant(Strict, kw_only=True):
     factor: list[Factor] = []
     ledger_shape: list[LedgerShape] = []
     rule: list[AlertRule] = []
+    preset: list[AlertPreset] = []
     variable: list[Variable] = []
     baseline: list[Baseline] = []
     programme: list[Programme] = []

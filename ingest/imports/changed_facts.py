@@ -14,7 +14,8 @@ FactSpan: TypeAlias = tuple[Mapping[str, Any], dt.datetime, dt.datetime | None]
 
 # No figure depends on them: who may send, what rings, names.
 _NO_FIGURE: Final = frozenset({
-    "agent_grant", "alert_rule_record", "enterprise_record", "product_record", "programme_record",
+    "agent_grant", "alert_preset_record", "alert_rule_record", "enterprise_record",
+    "product_record", "programme_record",
 })  # fmt: skip
 # A new one of these makes figures of its own and changes none that is there.
 _NEW_CHANGES_NOTHING: Final = frozenset({

@@ -19,6 +19,7 @@ from ingest.imports.closed import ClosedPeriod, closed_periods
 from ingest.imports.epochs import note_register, split_by_installation
 from ingest.imports.months import ChangedMonths
 from ingest.imports.plant_accounting import import_accounting
+from ingest.imports.plant_alerts import import_alerts
 from ingest.imports.plant_baselines import import_baselines
 from ingest.imports.plant_production import import_production
 from ingest.imports.plant_tariffs import import_tariffs
@@ -120,7 +121,7 @@ class _PlantImport:
             self._connection, self._plant, self._site_id, self._ids, self._author
         ).items():
             self._changes.changes[table] += count
-        self._rules()
+        self._alerts()
         self._baselines()
         self._tariffs()
         self._waste()
@@ -305,23 +306,11 @@ class _PlantImport:
             }
             self._records("scheme_record", {"scheme_id": number}, [dated_row(scheme, facts)])
 
-    def _rules(self) -> None:
-        for rule in self._plant.rule:
-            number = self._thing("alert_rule", rule.code, {"site_id": self._site_id})
-            series_id = series_of(
-                self._connection, self._site_id, self._ids["point", rule.point], rule.quantity,
-                rule.channel,
-            )  # fmt: skip
-            facts = names_of(rule.name) | {
-                "kind": "threshold",
-                "series_id": series_id,
-                "comparison": rule.comparison,
-                "threshold": Decimal(rule.threshold),
-                "hysteresis": Decimal(rule.hysteresis),
-                "for_s": rule.for_s,
-                "severity": rule.severity,
-            }
-            self._records("alert_rule_record", {"alert_rule_id": number}, [dated_row(rule, facts)])
+    def _alerts(self) -> None:
+        for table, count in import_alerts(
+            self._connection, self._plant, self._site_id, self._ids, self._author
+        ).items():
+            self._changes.changes[table] += count
 
     def _baselines(self) -> None:
         for table, count in import_baselines(

@@ -10,26 +10,16 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.types.json import Jsonb
 
 from enpilot.plant import Plant
 from enpilot.plant.tariffs import Account, Tariff, with_regime
-from ingest.imports.records import Author, DatedRow, dated_row, reconcile_records, thing
+from ingest.imports.records import Author, DatedRow, Document, dated_row, reconcile_records, thing
 
 __all__ = ["import_tariffs"]
 
 # Columns of their own; the rest of the structure is the document.
 _OF_TARIFF = ("code", "name", "source", "verified", "from", "to", "regime")
 _OF_ACCOUNT = ("code", "name", "tariff", "points", "from", "to")
-
-
-class _Document(Jsonb):
-    """A document that equals what the database gives back for it."""
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self.obj == (other.obj if isinstance(other, Jsonb) else other))
-
-    __hash__ = None  # type: ignore[assignment]  # a document may hold lists
 
 
 def import_tariffs(
@@ -131,7 +121,7 @@ def _prices(connection: psycopg.Connection[Any], plant: Plant, site_id: int, aut
         facts = {
             "unit": p.unit,
             "yuan": Decimal(p.yuan),
-            "steps": _Document(msgspec.to_builtins(p.steps)),
+            "steps": Document(msgspec.to_builtins(p.steps)),
             "source": p.source,
             "verified": p.verified,
         }
@@ -157,10 +147,10 @@ def _tariff_row(tariff: Tariff) -> DatedRow:
     )
 
 
-def _document(item: Tariff | Account, left_out: Sequence[str]) -> _Document:
+def _document(item: Tariff | Account, left_out: Sequence[str]) -> Document:
     # Through JSON, so that tuples are the lists that the database gives back.
     document = msgspec.json.decode(msgspec.json.encode(item))
-    return _Document({k: v for k, v in document.items() if k not in left_out})
+    return Document({k: v for k, v in document.items() if k not in left_out})
 
 
 def _by_code(items: Sequence[Any]) -> dict[str, list[Any]]:

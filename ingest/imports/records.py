@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from enpilot.plant.base import Dated, Names
 from ingest.imports.changed_facts import OpenSpan, changed_spans
 
-__all__ = ["Author", "DatedRow", "dated_row", "names_of", "reconcile_records", "thing"]
+__all__ = ["Author", "DatedRow", "Document", "dated_row", "names_of", "reconcile_records", "thing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class Author:
     reason: str
     commit_no: int
     changed: list[OpenSpan] = field(default_factory=list, compare=False)
+
+
+class Document(Jsonb):
+    """A document that equals what the database gives back for it."""
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.obj == (other.obj if isinstance(other, Jsonb) else other))
+
+    __hash__ = None  # type: ignore[assignment]  # a document may hold lists
 
 
 @dataclass(frozen=True, slots=True)

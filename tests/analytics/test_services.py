@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,33 @@ def test_a_service_outlives_an_outage_and_stops_when_told(
     assert said.count("database is away") == 1
     assert said.count("database is back") == 1
     assert "Traceback" not in said
+
+
+def test_a_second_evaluator_stands_by_and_takes_over(postgres_url: str, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("every_s = 0.1\n", "utf-8")
+    logs = [tmp_path / "first", tmp_path / "second"]
+
+    def says(log: Path, words: str) -> bool:
+        return words in log.read_text("utf-8")
+
+    with ExitStack() as ended:
+        processes = []
+        for log, words in zip(logs, ["evaluating", "standing by"], strict=True):
+            out = ended.enter_context(log.open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "enpilot", "alerts", "run", settings],
+                env={**os.environ, "ENPILOT_DATABASE_URL": postgres_url}, stdout=out, stderr=out,
+            )  # fmt: skip
+            ended.callback(process.wait)
+            ended.callback(process.kill)
+            processes.append(process)
+            wait_until(lambda log=log, words=words: says(log, words), 30)  # type: ignore[misc]  # a loop's variables, bound
+        assert not says(logs[1], "evaluating")
+        processes[0].kill()
+        wait_until(lambda: says(logs[1], "evaluating"), 30)
+        processes[1].terminate()
+        assert processes[1].wait(20) == 0
 
 
 def test_what_arrives_is_computed_by_the_running_service(postgres_url: str, tmp_path: Path) -> None:

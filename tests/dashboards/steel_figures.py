@@ -198,8 +198,8 @@ def _put_live(connection: psycopg.Connection[Any], site: int, main: int) -> None
     )
     rule = _one(connection, "SELECT alert_rule_id FROM alert_rule WHERE site_id = %s", site)
     connection.execute(
-        "INSERT INTO alert_state VALUES (%s, 'firing', now() - interval '10 minutes', 512.5, now())"
-        " ON CONFLICT (alert_rule_id) DO UPDATE SET state = 'firing'",
+        "INSERT INTO alert_state (alert_rule_id, state, since, value, evaluated_at)"
+        " VALUES (%s, 'firing', now() - interval '10 minutes', 512.5, now())",
         (rule,),
     )
     connection.execute(

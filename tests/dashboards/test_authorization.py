@@ -154,16 +154,28 @@ def expected(caller: Caller, method: str, path: str, site: str) -> int:
         return PEOPLE[key] if caller.name in MANAGERS else 403
     if key in EVERYWHERE_ONLY:
         return EVERYWHERE_ONLY[key] if caller.everywhere else 403
+    asked = _asking(caller, path)
+    if asked is not None:
+        return asked
     if site == FOREIGN and not caller.everywhere:
         return 404
-    if "{series}" in path and site == FOREIGN:
-        return 404  # the series is of the own site
+    if ("{series}" in path or "{point}" in path) and site == FOREIGN:
+        return 404  # they are of the own site
     if path.endswith("/s/{site}/live"):
         return 200
     page = next(p for p in PAGES if path.removeprefix("/api/v1").removeprefix("/s/{site}/")
                 in (p.path, p.entry))  # fmt: skip
     assert caller.role is not None
     return 200 if page.permission in MAY[caller.role] else 403
+
+
+def _asking(caller: Caller, path: str) -> int | None:
+    """Return what asking a service for something unheard of is answered."""
+    if path == "/s/{site}/ask/{kind}":
+        return 403  # without the session's word
+    if path.endswith("/requests/{kind}"):
+        return 400 if caller.token is None else 403  # no JSON was sent; a token reads
+    return 404 if path.endswith("/requests/{request_id}") else None
 
 
 def _routes() -> list[tuple[str, str]]:
@@ -194,7 +206,7 @@ def _flat(routes: Sequence[Any]) -> Iterator[Any]:
 
 def _filled(path: str, site: str, series: str) -> str:
     indicator = {OWN: "electricity-per-tonne", FOREIGN: "steam-per-tonne"}[site]
-    words = {"site": site, "indicator": indicator, "series": series}
+    words = {"site": site, "indicator": indicator, "series": series, "point": "main"}
     return re.sub(r"\{(\w+)(:\w+)?\}", lambda m: words.get(m[1], "999999"), path)
 
 

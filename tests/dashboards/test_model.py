@@ -90,6 +90,25 @@ def test_the_live_state_scales_the_latest_power(connection: Connection) -> None:
     assert [g.agent_id for g in live.gateways] == ["steel-gw1"]
 
 
+def test_a_rule_of_many_things_is_named_by_those_that_fire(connection: Connection) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "WITH rule AS (INSERT INTO alert_rule (site_id, code) SELECT site_id, 'silent'"
+            "  FROM site WHERE code = 'steel' RETURNING alert_rule_id), said AS ("
+            " INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, comparison,"
+            "  threshold, severity, origin, valid_from, author, reason, commit_no)"
+            "  SELECT alert_rule_id, '表计无数据', 'Meter silent', 'silent', 'above', 300, 'note',"
+            "  'preset', '2026-01-01', 'test', 'test', 1 FROM rule)"
+            " INSERT INTO alert_state (alert_rule_id, subject, subject_zh, subject_en, unit, state,"
+            "  since, value, threshold, evaluated_at) SELECT alert_rule_id, c, c, c, 's', s, now(),"
+            "  400, 300, now() FROM rule, (VALUES ('a', 'firing'), ('b', 'ok'), ('c', 'pending'))"
+            "  x(c, s)"
+        )
+        live = overview(connection, "steel").live
+    found = [(a.name_en, a.state, a.unit) for a in live.alerts if a.code == "silent"]
+    assert found == [("Meter silent · a", "firing", "s"), ("Meter silent · c", "pending", "s")]
+
+
 def test_performance_opens_on_the_latest_year(connection: Connection) -> None:
     page = enpi(connection, "steel")
     assert page.year == 2025

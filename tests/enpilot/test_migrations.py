@@ -226,3 +226,49 @@ def test_the_data_version_waits_for_the_writer_that_is_committing(database_url: 
             data_version(reader)
         writer.commit()
         assert data_version(reader) == number
+
+
+BEFORE_ALERTS = """
+INSERT INTO site (code) VALUES ('works');
+INSERT INTO point (site_id, code, medium) SELECT site_id, 'main', 'electricity' FROM site;
+INSERT INTO point_record (point_id, name_zh, name_en, role, direction, commissioning, valid_from,
+                          author, reason, commit_no)
+    SELECT point_id, '总', 'Main', 'boundary', 'import', 'accepted', '2026-01-01', 'ann', 'test', 1
+    FROM point;
+INSERT INTO series (site_id, point_id, quantity, channel)
+    SELECT site_id, point_id, 'active_power', 'total' FROM point;
+INSERT INTO alert_rule (site_id, code) SELECT site_id, 'high' FROM site;
+INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id, comparison,
+                               threshold, severity, valid_from, author, reason, commit_no)
+    SELECT alert_rule_id, '高', 'High', 'threshold', series_id, 'above', 5, 'note', '2026-01-01',
+           'ann', 'test', 1 FROM alert_rule, series;
+INSERT INTO alert_state SELECT alert_rule_id, 'firing', '2026-03-01', 7, '2026-03-01'
+    FROM alert_rule;
+INSERT INTO alert_event (site_id, alert_rule_id, at_ts, from_state, to_state, value, threshold,
+                         notified_at)
+    SELECT site_id, alert_rule_id, at, f, t, 7, 5, n FROM alert_rule, (VALUES
+        ('2026-02-01'::timestamptz, 'pending', 'firing', '2026-02-01'::timestamptz),
+        ('2026-02-02', 'firing', 'resolved', '2026-02-02'),
+        ('2026-03-01', 'pending', 'firing', NULL)
+    ) x(at, f, t, n)
+"""
+
+
+def test_what_fired_before_there_were_subjects_goes_on(postgres_server: DatabaseServer) -> None:
+    with postgres_server.empty_database() as url, connect(url, "test") as connection:
+        connection.execute("CREATE SCHEMA enpilot")
+        for file in MIGRATIONS:
+            if file.name == "0023_alerts.sql":
+                connection.execute(BEFORE_ALERTS)
+            if file.name <= "0023_alerts.sql":
+                connection.execute(file.read_text("utf-8").encode())
+        states = connection.execute(
+            "SELECT s.subject, state, opened_at = since, e.at_ts = since FROM alert_state s"
+            " JOIN alert_event e USING (event_id)"
+        ).fetchall()
+        messages = connection.execute(
+            "SELECT kind, event_ids = ARRAY[(SELECT max(event_id) FROM alert_event)],"
+            " facts ->> 'name_zh', facts -> 'value' FROM alert_message"
+        ).fetchall()
+    assert states == [("main", "firing", True, True)]
+    assert messages == [("firing", True, "高", 7)]

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from enpilot.plant import model
+from enpilot.plant.alerts import MEASURES, PRESETS, RuleKind, RuleWatch
 from enpilot.plant.base import Dated
 from enpilot.wire import Quality, QualityFlag, Refusal, decode_data, messages, sha256_hex
 from tests.enpilot.wire_examples import BATCH, BIRTH, DATA, EXAMPLES, shown
@@ -80,3 +81,15 @@ def test_each_table_and_key_of_the_plant_file_is_named(plant_file: str) -> None:
         for field in msgspec.structs.fields(kind):
             if field.encode_name not in ("from", "to"):
                 assert f"`{field.encode_name}`" in text, f"{table} {field.encode_name}"
+
+
+def test_each_kind_of_alert_and_each_preset_is_named() -> None:
+    page = (PAGES / "alerts.md").read_text("utf-8")
+    kinds = dict(re.findall(r"^\| `([a-z_]+)` \| (.*\|.*\|.*) \|$", page, re.MULTILINE))
+    assert kinds.keys() == set(get_args(RuleKind))
+    for kind, measures in MEASURES.items():
+        assert all(f"`{measure}`" in kinds[kind] for measure in measures), kind
+    for preset in PRESETS:
+        assert f"`{preset}`" in page
+    for field in msgspec.structs.fields(RuleWatch):
+        assert f"`{field.name}`" in page or field.name == "measure"

@@ -82,10 +82,20 @@ GUARDED = {
     "waste_finding": OF_SITE,
     "waste_decision": "waste_id IN (SELECT waste_id FROM waste_finding WHERE site_id = {site})",
     "quality_period": OF_SITE,
+    "correction_state": OF_SITE,
+    "visible_closing": OF_SITE,
+    "visible_installation": OF_SITE,
+    "work_request": OF_SITE,
+    "alert_preset_record": OF_SITE,
+    "alert_preset": OF_SITE,
+    "alert_mute": OF_SITE,
+    "alert_progress": OF_RULE,
+    "alert_message": OF_SITE,
     "invoice_line": "invoice_id IN (SELECT invoice_id FROM invoice WHERE site_id = {site})",
 }  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
+    "acting_person", "request_kind",
     "allocation", "area", "area_record", "conversion", "ledger_shape",
     "account", "tariff", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record",
     "factor", "ingest_speed",
@@ -112,6 +122,12 @@ INSERT INTO reading SELECT {AT}, series_id, 7, NULL, 0, 0, 1 FROM my_series;
 INSERT INTO latest SELECT series_id, {AT}, 7, NULL, 0, 1 FROM my_series;
 INSERT INTO interval_advance SELECT series_id, {AT}, 1, 7, 0, 900, 1, false, 1 FROM my_series;
 INSERT INTO product (site_id, code, unit) SELECT site_id, 'bar', 't' FROM here;
+INSERT INTO correction (site_id, series_id, kind, from_ts, to_ts, detail, evidence, author, reason,
+                        second_person)
+    SELECT site_id, series_id, 'void', {DAY}, '{{{{}}}}', 'seen', 'tester', 'test', '{{{{}}}}'
+    FROM my_series;
+INSERT INTO work_request (request_key, site_id, asked_by, kind, arguments)
+    SELECT gen_random_uuid(), site_id, 'tester', 'closing.check', '{{{{}}}}' FROM here;
 INSERT INTO output (site_id, product_id, stage, disposition, quantity, from_ts, to_ts, booked_at,
                     source, synthetic, batch, author, reason, commit_no)
     SELECT site_id, product_id, 'qualified', 'good', 7, {DAY}, {AT}, 'test', true, 1, 'tester',
@@ -195,8 +211,19 @@ INSERT INTO alert_rule_record (alert_rule_id, name_zh, name_en, kind, series_id,
                                threshold, severity, {SAID})
     SELECT alert_rule_id, '高', 'High', 'threshold', series_id, 'above', 7, 'note', {SAID_VALUES}
     FROM my_series JOIN alert_rule USING (site_id);
-INSERT INTO alert_state SELECT alert_rule_id, 'firing', {AT}, 7, {AT}
-    FROM here JOIN alert_rule USING (site_id);
+INSERT INTO alert_state (alert_rule_id, state, since, value, evaluated_at)
+    SELECT alert_rule_id, 'firing', {AT}, 7, {AT} FROM here JOIN alert_rule USING (site_id);
+INSERT INTO alert_preset_record (site_id, code, enabled, changes, {SAID})
+    SELECT site_id, 'gateway-down', false, '{{{{}}}}', {SAID_VALUES} FROM here;
+INSERT INTO alert_preset
+    SELECT site_id, 'gateway-down', '网关', 'Gateway', 'gateway', 'note', 'above', 7, 'off', '', '',
+           {AT} FROM here;
+INSERT INTO alert_progress
+    SELECT alert_rule_id, {AT}, NULL FROM here JOIN alert_rule USING (site_id);
+INSERT INTO alert_mute (site_id, from_ts, to_ts, author, reason, commit_no)
+    SELECT site_id, {DAY}, 'tester', 'test', 1 FROM here;
+INSERT INTO alert_message (site_id, kind, severity, facts, due_at)
+    SELECT site_id, 'firing', 'note', '{{{{}}}}', {AT} FROM here;
 INSERT INTO scheme_energy_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
                                   part, energy, energy_unit, source, factor_verified, synthetic,
                                   data_version)
@@ -303,6 +330,8 @@ INSERT INTO ratio_check (site_id, code, name_zh, name_en, numerator_point_id, de
 INSERT INTO flat_price (site_id, yuan_per_kwh, source, verified, {SAID})
     SELECT site_id, 0.7, 'test', false, {SAID_VALUES} FROM here;
 INSERT INTO device (site_id, code) SELECT site_id, 'meter' FROM here;
+INSERT INTO installation (point_id, device_id, {SAID}) SELECT point_id, device_id, {SAID_VALUES}
+    FROM my_series JOIN device USING (site_id);
 INSERT INTO calibration (site_id, device_id, calibrated_on, {SAID})
     SELECT site_id, device_id, '2026-01-01', {SAID_VALUES} FROM here JOIN device USING (site_id);
 INSERT INTO base_load (site_id, point_id, hours, period_from, period_to, rate, low, high, days,

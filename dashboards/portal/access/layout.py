@@ -53,7 +53,9 @@ def identity_of(request: Request) -> Identity:
     return identity
 
 
-async def read_form(request: Request, identity: Identity | None) -> FormData:
+async def read_form(
+    request: Request, identity: Identity | None, longest: int | None = None
+) -> FormData:
     """Return a form's fields; with a session it must bring the session's own word.
 
     Raises
@@ -63,9 +65,9 @@ async def read_form(request: Request, identity: Identity | None) -> FormData:
     """
     # Read as a whole, of anyone: a form of ours is short, and says how long it is.
     length = request.headers.get("content-length", "")
-    if not length.isdecimal() or len(length) > 9 or int(length) > _LONGEST:
+    if not length.isdecimal() or len(length) > 9 or int(length) > (longest or _LONGEST):
         raise HTTPException(413, "the form is too long")
-    sent = await request.form(max_files=0)
+    sent = await request.form(max_files=0, max_fields=3000, max_part_size=longest or _LONGEST)
     if identity is not None and value_of(sent, "csrf") != identity.csrf:
         raise HTTPException(403, "the form is of another session: load the page again")
     return sent

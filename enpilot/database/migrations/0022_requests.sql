@@ -25,6 +25,7 @@ INSERT INTO request_kind (kind, permission, room) VALUES
     ('waste.decide', 'decide_waste', 'analytics'),
     ('alert.acknowledge', 'acknowledge_alert', 'analytics'),
     ('alert.mute', 'acknowledge_alert', 'analytics'),
+    ('alert.unmute', 'acknowledge_alert', 'analytics'),
     ('alert.replay', 'edit_rules', 'analytics');
 
 CREATE TABLE work_request (
@@ -65,11 +66,29 @@ CREATE OR REPLACE VIEW acting_person AS
 
 -- A person asks in her own name, at a site where she is allowed what the request needs.
 ALTER TABLE work_request ENABLE ROW LEVEL SECURITY;
+-- What was asked may hold secrets of the trade: seen by the asker, and by who may ask the same.
 CREATE POLICY granted ON work_request FOR SELECT
-    USING (site_id IN (SELECT site_id FROM granted_site));
+    USING (person_id IN (SELECT a.person_id FROM acting_person a)
+           OR (kind, site_id) IN (SELECT k.kind, g.site_id FROM request_kind k
+                                  JOIN granted_permission g USING (permission)));
 CREATE POLICY asked ON work_request FOR INSERT TO PUBLIC
     WITH CHECK (
         state = 'waiting'
         AND (person_id, asked_by) IN (SELECT a.person_id, a.login FROM acting_person a)
         AND EXISTS (SELECT FROM request_kind k JOIN granted_permission g USING (permission)
                     WHERE k.kind = work_request.kind AND g.site_id = work_request.site_id));
+
+-- What was done about each period, with its hashes; figures as signed stay in closed_figure.
+CREATE VIEW visible_closing WITH (security_barrier) AS
+    SELECT closing_id, site_id, kind, period_from, period_to, version, action, author, reason,
+           self_approved, accepted_findings, data_version, code_version, snapshot_sha256, sha256,
+           recorded_at
+    FROM period_closing WHERE site_id IN (SELECT site_id FROM granted_site);
+
+-- Which device stands at which point.
+CREATE VIEW visible_installation WITH (security_barrier) AS
+    SELECT i.installation_id, d.site_id, i.point_id, d.code AS device, d.maker, d.model, d.serial,
+           d.accuracy_class, d.simulated, i.ct_ratio, i.pt_ratio, i.sign, i.phase_map,
+           i.valid_from, i.valid_to, i.author, i.reason
+    FROM installation i JOIN device d USING (device_id)
+    WHERE i.superseded_commit_no IS NULL AND d.site_id IN (SELECT site_id FROM granted_site);

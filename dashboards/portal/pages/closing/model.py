@@ -9,6 +9,7 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
+from dashboards.portal.answers import Answer, last_answer
 from dashboards.portal.pages.closing.ledger import LedgerRow, load_ledger
 from dashboards.portal.period import Period, parse_period, period_of
 from dashboards.portal.site import Site
@@ -147,6 +148,7 @@ class ClosingPage(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[OpenFinding]
     differences: list[Difference]
     over: bool
+    checked: Answer | None = None  # the last check that somebody asked for
     misread: str | None = None
 
     @property
@@ -193,6 +195,10 @@ def load_closing(connection: psycopg.Connection[Any], site: Site, asked: str | N
         missing=_missing(connection, site, first_day, end),
         findings=_findings(connection, site, first_day, end),
         differences=_differences(connection, site, first_day), over=end <= site.today,
+        checked=last_answer(
+            connection, site.site_id, "closing.check",
+            {"kind": "month", "day": (end - dt.timedelta(days=1)).isoformat()},
+        ),
         misread=asked[:40] if asked and period is None else None,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from dashboards.portal.pages.closing.model import (
     MonthState,
     Step,
 )
+from dashboards.portal.pages.closing.signing import decide_form, sign_forms
 from dashboards.portal.period import period_name
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import misread, reason, severity
@@ -66,6 +67,7 @@ def build(page: ClosingPage, visit: Visit) -> None:
         with ui.element("section").classes("span4"):
             block(section(visit.say("阻碍签字的事项", "What stands against it")))
             block(_against(page, visit))
+            block(sign_forms(page, visit))
             block(section(visit.say("各月", "Months"))).classes("next")
             block(_months(page, visit))
             if page.steps:
@@ -191,7 +193,7 @@ def _step(row: Step, page: ClosingPage, visit: Visit) -> Safe:
 
 def _differences(page: ClosingPage, visit: Visit) -> Safe:
     columns = [visit.say("数", "Figure"), visit.say("签字值", "Signed"),
-               visit.say("现算值", "Computed now"), visit.say("原因", "Cause"), "#"]  # fmt: skip
+               visit.say("现算值", "Computed now"), visit.say("原因", "Cause"), ""]  # fmt: skip
     return table(columns, [_difference(d, visit) for d in page.differences], cls="",
                  key="differences")  # fmt: skip
 
@@ -217,4 +219,4 @@ def _difference(row: Difference, visit: Visit) -> list[Cell]:
         ", ".join(str(c) for c in row.causes) if isinstance(row.causes, list) else str(row.causes)
     )
     return [f"{row.kind} {named}", values(row.closed), values(row.computed), cause[:200],
-            str(row.difference_id)]  # fmt: skip
+            decide_form(row, visit)]  # fmt: skip

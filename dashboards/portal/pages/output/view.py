@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from nicegui import ui
 
+from dashboards.portal.forms import may_ask, request_form
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.output.model import Cell, Entry, OutputPage
@@ -39,7 +40,7 @@ def build(page: OutputPage, visit: Visit) -> None:
         wide = "span8" if page.history else "span12"
         with ui.element("section").classes(wide):
             block(section(visit.say("产量台账", "Ledger of output"), _unit(page, visit)))
-            block(_ledger(page, visit))
+            block(_entering(page, visit))
             if page.long:
                 block(section(visit.say("按月或更长时段录入", "Entered by the month")),
                       _long(page, visit)).classes("next")  # fmt: skip
@@ -80,6 +81,33 @@ def _subline(page: OutputPage, visit: Visit) -> Safe:
     mark = synthetic(visit.language, any(c.synthetic for c in page.cells.values()),
                      any(e.synthetic for e in page.long))  # fmt: skip
     return join(" · ".join(said), mark)
+
+
+def _entering(page: OutputPage, visit: Visit) -> Safe:
+    """Return the ledger, inside a form while it is filled in."""
+    ledger = _ledger(page, visit)
+    if page.product is None or not page.columns or not may_ask(visit, "output.enter"):
+        return ledger
+    if not page.edit:
+        link = tag("a", visit.say("录入 ›", "Enter ›"), href=visit.here(edit=1, cell=None))
+        return join(ledger, tag("p", link, cls="action"))
+    was = [
+        tag("input", type_="hidden", name_=f"was|{key}", value=cell.good)
+        for key, cell in page.cells.items()
+        if cell.good is not None
+    ]
+    names = {"product": page.product.code, "stage": page.stage, "zone": page.site.timezone}
+    fields = [tag("input", type_="hidden", name_=k, value=v) for k, v in names.items()]
+    changing = visit.say("改动已有的数（旧数保留为旧版本）",
+                         "change entries (the old ones stay as versions)")  # fmt: skip
+    tick = tag("input", type_="checkbox", name_="supersede", value="1")
+    supersede = tag("label", tick, f" {changing}", cls="tick")
+    said = visit.say("理由", "Reason")
+    why = tag("input", name_="reason", maxlength=2000, cls="reason", placeholder=said,
+              aria_label=said)  # fmt: skip
+    cancel = tag("a", visit.say("取消", "Cancel"), href=visit.here(edit=None))
+    form = request_form(visit, "output.enter", *fields, *was, ledger, supersede, why, cls="entry")
+    return join(form, tag("p", cancel, cls="action"))
 
 
 def _ledger(page: OutputPage, visit: Visit) -> Safe:

@@ -25,6 +25,7 @@ __all__ = ["alerts", "gateways", "live_power"]
 _STALE_S = 60.0  # a live value older than this, or three times its period, is not live
 _STATES = {
     "firing": ("触发", "firing"),
+    "acknowledged": ("已确认", "acknowledged"),
     "pending": ("待确认", "pending"),
     "resolved": ("已恢复", "resolved"),
     "ok": ("正常", "normal"),
@@ -80,7 +81,7 @@ def alerts(language: Language, state: LiveState, zone: zoneinfo.ZoneInfo) -> Saf
 
 
 def _alert(language: Language, item: Alert, zone: zoneinfo.ZoneInfo) -> Safe:
-    active = item.state in ("firing", "pending")
+    active = item.state in ("firing", "acknowledged", "pending")
     sign = pick(language, "高于", "above") if item.comparison == "above" else pick(
         language, "低于", "below"
     )  # fmt: skip

@@ -7,9 +7,11 @@ import datetime as dt
 from nicegui import ui
 
 from dashboards.portal.findings import finding_name, finding_remedy
+from dashboards.portal.forms import hidden, reason_field, request_form
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.quality.model import (
+    Correction,
     Criterion,
     DayQuality,
     Found,
@@ -208,7 +210,7 @@ def _corrections(page: QualityPage, visit: Visit) -> Safe:
     columns = [
         visit.say("表计", "Meter"), visit.say("时段", "Span"), visit.say("理由", "Reason"),
         visit.say("提出", "Proposed by"), visit.say("审批", "Approved by"),
-        visit.say("状态", "State"),
+        visit.say("状态", "State"), "",
     ]  # fmt: skip
     zone = page.site.zone
     rows: list[list[str | Safe | None]] = []
@@ -221,10 +223,23 @@ def _corrections(page: QualityPage, visit: Visit) -> Safe:
             [
                 pick(visit.language, item.point_zh, item.point_en), span, item.reason,
                 item.author, f"{item.approver or DASH}{own}",
-                pick(visit.language, *_STATES[item.state]),
+                pick(visit.language, *_STATES[item.state]), _decide(item, visit),
             ]
         )  # fmt: skip
     return table(columns, rows, cls="", key="corrections", stacked=True)
+
+
+def _decide(item: Correction, visit: Visit) -> Safe | None:
+    """Offer what can be done about a correction in its state."""
+    kinds = {"proposed": ("correction.approve", "correction.reject"),
+             "in_force": ("correction.revoke",)}.get(item.state, ())  # fmt: skip
+    forms = [
+        request_form(visit, kind, hidden(correction=item.correction_id), reason_field(visit),
+                     quiet=True)
+        for kind in kinds
+    ]  # fmt: skip
+    shown = [f for f in forms if f is not None]
+    return join(*shown) if shown else None
 
 
 def _criteria(page: QualityPage, visit: Visit) -> Safe:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from nicegui import ui
 
+from dashboards.portal.forms import may_ask, reason_field, request_form
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.media_words import medium_name
 from dashboards.portal.page import Visit
@@ -54,6 +56,11 @@ def build(page: SettingsPage, visit: Visit) -> None:
             with ui.element("section").classes("span12"):
                 block(section(visit.say("电价", "Tariffs")))
                 block(_tariffs(page, visit))
+        if may_ask(visit, "plant.check"):
+            with ui.element("section").classes("span12"):
+                block(section(visit.say("工厂文件", "Plant file"),
+                              visit.say("先检查，再写入", "check first, then apply")))  # fmt: skip
+                block(_plant_form(visit))
         with ui.element("section").classes("span12"):
             block(section(visit.say("变更记录", "Changes"), visit.say("新的在前", "newest first")))
             block(_changes(page, visit))
@@ -138,6 +145,41 @@ def _tariff(row: TariffRow, page: SettingsPage, visit: Visit) -> list[Cell]:
     mark = None if row.verified else tag("span", visit.say("未核", "unverified"), cls="mark")
     return [join(pick(visit.language, row.name_zh, row.name_en), mark), f"{since}–{until}",
             row.source]  # fmt: skip
+
+
+def _plant_form(visit: Visit) -> Safe:
+    """Take a plant file: what it would change is shown before anything is written."""
+    answer = visit.answered
+    effect = None
+    if answer is not None and answer.kind.startswith("plant.") and answer.outcome is not None:
+        effect = _effect(answer.outcome, visit)
+    text = tag("textarea", name_="arguments.text", rows=10, required=True, spellcheck=False,
+               placeholder="schema = 1", aria_label=visit.say("工厂文件", "Plant file"),
+               cls="plant-text")  # fmt: skip
+    said = visit.say("若改动已结账月份：重开理由", "If it changes signed months: why reopen")
+    reopening = tag("input", name_="arguments.reopen_reason", cls="reason", placeholder=said,
+                    aria_label=said)  # fmt: skip
+    remark = reason_field(visit, required=False)
+    check = request_form(visit, "plant.check", text, remark, quiet=True)
+    apply = request_form(visit, "plant.apply", text, reason_field(visit), reopening)
+    return join(
+        effect, check,
+        tag("details", tag("summary", visit.say("写入…", "Apply…")), apply, cls="table-view"),
+    )  # fmt: skip
+
+
+def _effect(outcome: dict[str, Any], visit: Visit) -> Safe:
+    changes = outcome.get("changes") or {}
+    if not changes:
+        return tag("p", visit.say("没有变化。", "Nothing changes."), cls="none")
+    rows: list[list[Cell]] = [[str(k), number(float(v))] for k, v in sorted(changes.items())]
+    months = "、".join(str(m) for m in outcome.get("closed") or [])
+    closed = None
+    if months:
+        closed = tag("p", visit.say(f"涉及已结账：{months}", f"signed periods change: {months}"),
+                     cls="warn-text")  # fmt: skip
+    columns = [visit.say("内容", "What"), numeric(visit.say("写入版本", "New versions"))]
+    return join(table(columns, rows, cls="", key="effect"), closed)
 
 
 def _changes(page: SettingsPage, visit: Visit) -> Safe:

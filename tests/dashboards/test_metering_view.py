@@ -61,7 +61,7 @@ WORKER = Worker(
 
 def page(*origins: Origin, **other: Any) -> Intake:
     said = {"workers": [WORKER], "refusals": [], "findings": [], "findings_more": 0} | other
-    return Intake(site=SITE, origins=list(origins), **said)
+    return Intake(site=SITE, origins=list(origins), meters=[], **said)
 
 
 def named(name: str, **other: Any) -> Origin:
