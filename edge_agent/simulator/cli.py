@@ -57,7 +57,7 @@ def history(
     described = load_scenario(scenario)
     span = [t if t.tzinfo else t.replace(tzinfo=described.zone) for t in (since, until)]
     if readings is not None:
-        lines = write_readings(described, readings, *span, unit or ())
+        lines = write_readings(described, readings, span[0], span[1], unit or ())
         print(f"{lines:,} instants in {readings}")
     if output is not None:
         entries = write_output(described, output, *span)

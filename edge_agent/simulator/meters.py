@@ -212,9 +212,7 @@ class SimulatedUnit:
         return {
             "pieces.good": good,
             "pieces.scrap": scrap,
-            "status.running": int(
-                self._load.power_kw(at_s) * 1e6 / 4 > IDLE_MICRO_KWH
-            ),
+            "status.running": int(self._load.power_kw(at_s) * 1e6 / 4 > IDLE_MICRO_KWH),
         }
 
     def pieces(self, since_s: float, until_s: float) -> tuple[int, int]:

@@ -54,9 +54,10 @@ class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One unit id: what kind of meter it is and which profile's registers it shows.
 
     With ``wiring`` an electricity meter shows that SYNTHETIC load instead of the real one. A
-    ``sub_electricity`` meter shows its ``share`` of the real load (SYNTHETIC), ``below`` names the
-    unit that it is under, by default the main feeder. A ``captured`` unit shows the words of its blocks, always the same ones. A meter of DL/T 645 or
-    CJ/T 188 has a ``meter_address`` instead of a unit id.
+    ``sub_electricity`` meter shows its ``share`` of the real load (SYNTHETIC); ``below`` names the
+    unit that it is under, by default the main feeder. A ``captured`` unit shows the words of its
+    blocks, always the same ones. A meter of DL/T 645 or CJ/T 188 has a ``meter_address`` instead of
+    a unit id.
     """
 
     unit: Annotated[int, Meta(ge=0, le=255)] = 0

@@ -28,7 +28,8 @@ _DAY_QUARTERS: Final = 96
 _MINUTES: Final = QUARTER_S // 60
 _BasisPoints = Annotated[int, Meta(ge=0, le=_WHOLE)]
 _Hours = Annotated[
-    str, Meta(pattern=r"^([01][0-9]|2[0-3]):(00|15|30|45)-(([01][0-9]|2[0-3]):(00|15|30|45)|24:00)$")
+    str,
+    Meta(pattern=r"^([01][0-9]|2[0-3]):(00|15|30|45)-(([01][0-9]|2[0-3]):(00|15|30|45)|24:00)$"),
 ]
 
 

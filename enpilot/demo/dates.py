@@ -12,7 +12,7 @@ __all__ = ["DemoDates"]
 _ZONE: Final = ZoneInfo("Asia/Shanghai")
 _DAY: Final = dt.timedelta(days=1)
 _WEDNESDAY, _TUESDAY = 2, 1
-# Days of the source year, 0 is 1 January 2018, on which the real works stood in the middle of a week.
+# Days of the source year (0 is 1 January 2018) on which the real works stood in mid-week.
 _STOOD: Final = (212, 213, 214, 266, 267, 268)
 _SOURCE_DAYS: Final = 365
 

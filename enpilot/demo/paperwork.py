@@ -1,4 +1,4 @@
-"""What people of the demo's steel works did, through the usual commands: SYNTHETIC people and papers.
+"""What people of the demo's steel works did, by the usual commands: SYNTHETIC people and papers.
 
 A technician proposes corrections and a manager decides; an accountant prepares two months and the
 manager signs them; the utility sent two invoices, of which the second misread the register, so that
@@ -86,23 +86,22 @@ def sign_and_invoice(group: ProcessGroup, demo: DemoFiles, url: str) -> None:
         file.write_text(bill.invoice(name, opening, closing), "utf-8")
         group.run_enpilot("import", "invoice", str(file), person=_ACCOUNTANT)
         opening = closing
-    # What the works told the authority is what it was billed: the misreading with it.
-    declared = demo.path("steel_declared.csv")
+    # The works declared what its own meter says.
     lines = ["# SYNTHETIC", "medium,quantity,unit,from,to,document"]
     lines += [
-        f"electricity,{bill.metered_kwh:.2f},kWh,{bill.first},{bill.after},synthetic 合成 {bill.first:%Y-%m}"
+        f"electricity,{bill.metered_kwh:.2f},kWh,{bill.first},{bill.after},synthetic 合成"
         for bill in bills
     ]
+    declared, mapping = (demo.path(f"steel_declared{x}") for x in (".csv", "_mapping.toml"))
     declared.write_text("\n".join(lines) + "\n", "utf-8")
     group.run_enpilot(
-        "import", "declared", str(declared), "--mapping", str(demo.path("steel_declared_mapping.toml")),
-        person=_ACCOUNTANT,
-    )  # fmt: skip
+        "import", "declared", str(declared), "--mapping", str(mapping), person=_ACCOUNTANT
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Bill:
-    """A month's bill as analytics computed it; ``lines`` are (kind, code, quantity, price, amount)."""
+    """A computed bill of a month; ``lines`` are (kind, code, quantity, price, amount)."""
 
     first: dt.date
     after: dt.date
