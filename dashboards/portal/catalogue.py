@@ -19,6 +19,7 @@ from dashboards.portal.pages.output.page import PAGE as OUTPUT
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
 from dashboards.portal.pages.quality.page import PAGE as QUALITY
 from dashboards.portal.pages.readings.page import PAGE as READINGS
+from dashboards.portal.pages.reports.page import PAGE as REPORTS
 from dashboards.portal.pages.retrofits.page import PAGE as RETROFITS
 from dashboards.portal.pages.settings.page import PAGE as SETTINGS
 from dashboards.portal.pages.waste.page import PAGE as WASTE
@@ -37,6 +38,7 @@ PAGES: tuple[Page[Any], ...] = (
     CLOSING,
     OUTPUT,
     RETROFITS,
+    REPORTS,
     METERING,
     METER,
     ALERT,

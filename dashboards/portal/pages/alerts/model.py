@@ -142,8 +142,8 @@ def _rules(connection: psycopg.Connection[Any], site: Site) -> list[RuleRow]:
         connection.cursor(row_factory=class_row(RuleRow))
         .execute(
             "SELECT t.code, r.name_zh, r.name_en, r.kind, r.severity, r.comparison,"
-            " r.threshold::double precision AS threshold, r.watch, r.for_s, r.period_s, r.owner, r.origin,"
-            " s.firing, s.pending, e.last_fired, p.error"
+            " r.threshold::double precision AS threshold, r.watch, r.for_s, r.period_s,"
+            " r.owner, r.origin, s.firing, s.pending, e.last_fired, p.error"
             f" FROM alert_rule t {_CURRENT}"
             " JOIN LATERAL (SELECT count(*) FILTER (WHERE state IN ('firing', 'acknowledged'))"
             "  AS firing, count(*) FILTER (WHERE state = 'pending') AS pending"
