@@ -111,15 +111,10 @@ def _run(
         _say(group.run_enpilot("db", "migrate"))
         import_history(group, files, now, _say)
         import_output_until(group, files, now)
-        signed = files.years.signed
-        if not signed:
-            correct(group, files)
+        correct(group, files)
         _say("computing 计算中 ...")
         group.run_enpilot("analyze", "run", "--once")
-        if not signed:
-            sign_and_invoice(group, files, url)
-            files.years.signed = True
-            files.remember()
+        sign_and_invoice(group, files, url)
         agent = _agent_settings(folder, files, broker_port)
         group.start(broker, command)
         group.wait_for_port(broker, broker_port)

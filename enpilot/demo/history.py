@@ -35,8 +35,7 @@ class DemoYears(msgspec.Struct, kw_only=True):
     base_year: int
     started_on: dt.date | None = None
     output_until: dt.datetime | None = None
-    sub_meters_imported: bool = False
-    signed: bool = False
+    done: list[str] = []
 
     @property
     def year(self) -> int:
@@ -89,6 +88,13 @@ class DemoFiles:
         """Whether the history is in the database already."""
         return self.years.output_until is not None
 
+    def once(self, step: str, act: Callable[[], object]) -> None:
+        """Do what is done once in the life of a demo, also if a start was broken off."""
+        if step not in self.years.done:
+            act()
+            self.years.done.append(step)
+            self.remember()
+
     def remember(self) -> None:
         """Keep what the next start must know."""
         (self.folder / _MEMORY).write_bytes(msgspec.json.encode(self.years))
@@ -99,11 +105,15 @@ def import_history(
 ) -> None:
     """Import both plants; on a later start only what the plant files changed."""
     for plant in ("steel", "glycerine"):
-        say(group.run_enpilot("import", "plant", str(demo.path(f"{plant}.toml"))))
+        say(
+            group.run_enpilot(
+                "import", "plant", str(demo.path(f"{plant}.toml")),
+                "--reopen-reason", "the demo came with another plant file",
+            )
+        )  # fmt: skip
     if not demo.imported:
         _import_years(group, demo, now, say)
-    if not demo.years.sub_meters_imported:
-        _import_sub_meters(group, demo, now, say)
+    demo.once("sub-meters", lambda: _import_sub_meters(group, demo, now, say))
 
 
 def _import_years(
@@ -145,8 +155,6 @@ def _import_sub_meters(
         say(_simulate(group, demo, since, until, readings=readings, units=_SUB_METERS))
         say(_import(group, "readings", readings, demo.path("steel_sub_mapping.toml")))
         readings.unlink()
-    demo.years.sub_meters_imported = True
-    demo.remember()
 
 
 def import_output_until(group: ProcessGroup, demo: DemoFiles, now: dt.datetime) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -38,6 +39,11 @@ def correct(group: ProcessGroup, demo: DemoFiles) -> None:
     demo
         After its history was imported.
     """
+    demo.once("void", lambda: _void(group, demo))
+    demo.once("substitute", lambda: _substitute(group, demo))
+
+
+def _void(group: ProcessGroup, demo: DemoFiles) -> None:
     since, until = demo.dates.calibration
     proposed = group.run_enpilot(
         "correct", "void", "steel", "office", "--from", since.isoformat(),
@@ -48,6 +54,9 @@ def correct(group: ProcessGroup, demo: DemoFiles) -> None:
     group.run_enpilot(
         "correct", "approve", number, "--reason", "certificate seen 已核对证书", person=_MANAGER
     )
+
+
+def _substitute(group: ProcessGroup, demo: DemoFiles) -> None:
     since, until = demo.dates.gap
     group.run_enpilot(
         "correct", "substitute", "steel", "rolling", "--from", since.isoformat(),
@@ -72,7 +81,12 @@ def sign_and_invoice(group: ProcessGroup, demo: DemoFiles, url: str) -> None:
     for months in (3, 2):
         month = demo.dates.month_back(months).strftime("%Y-%m")
         for step, person in (("prepare", _ACCOUNTANT), ("approve", _MANAGER)):
-            group.run_enpilot("close", step, "steel", "--month", month, person=person)
+            words = ("close", step, "steel", "--month", month)
+            demo.once(" ".join(words), partial(group.run_enpilot, *words, person=person))
+    demo.once("papers", lambda: _send_papers(group, demo, url))
+
+
+def _send_papers(group: ProcessGroup, demo: DemoFiles, url: str) -> None:
     with connect(url, "demo") as connection:
         bills = [_read_bill(connection, demo.dates.month_back(months)) for months in (2, 1)]
     opening = Decimal("4210.00")

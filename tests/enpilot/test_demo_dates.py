@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
 from enpilot.demo.dates import DemoDates
+from enpilot.demo.history import DemoFiles
 
 DAYS = [dt.date(2027, 1, 1) + dt.timedelta(days=n) for n in range(0, 800, 3)]
 ENDS = [dt.date(2028, 2, 29), dt.date(2027, 12, 31), dt.date(2028, 1, 1), dt.date(2027, 3, 31)]
@@ -41,3 +43,23 @@ def test_the_works_stand_still_on_the_days_that_are_called_an_overhaul() -> None
     assert [names[f"shutdown_{n}"] for n in range(1, 7)] == [
         "2026-07-29", "2026-07-30", "2026-07-31", "2026-09-21", "2026-09-22", "2026-09-23",
     ]  # fmt: skip
+
+
+def test_a_start_that_was_broken_off_goes_on_with_the_dates_and_steps_of_the_first(
+    tmp_path: Path,
+) -> None:
+    first = dt.datetime(2027, 6, 30, 12, tzinfo=dt.UTC)
+    files = DemoFiles.lay_out(tmp_path, first, 15_020)
+    done: list[str] = []
+    files.once("prepare", lambda: done.append("prepared"))
+
+    def broken_off() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.once("approve", broken_off)
+    later = DemoFiles.lay_out(tmp_path, first + dt.timedelta(days=40), 15_021)
+    assert later.dates == files.dates
+    later.once("prepare", lambda: done.append("prepared again"))
+    later.once("approve", lambda: done.append("approved"))
+    assert done == ["prepared", "approved"]
