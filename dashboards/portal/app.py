@@ -164,7 +164,11 @@ def _plain_routes(app: FastAPI, reader: Reader) -> None:
 
     @app.get("/portal/{name}", include_in_schema=False)
     async def asset(name: str) -> Response:
-        kinds = {"tokens.css": "text/css", "preferences.js": "text/javascript"}
+        kinds = {
+            "tokens.css": "text/css",
+            "preferences.js": "text/javascript",
+            "ledger.js": "text/javascript",
+        }
         if name not in kinds:
             return Response(status_code=404)
         headers = {"cache-control": "public, max-age=3600"}
