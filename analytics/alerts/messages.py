@@ -73,7 +73,7 @@ def write_message(
         Further facts; JSON.
     """
     row = connection.execute(
-        "SELECT message_id, created_at, due_at, event_ids, facts, notified_at IS NULL"
+        "SELECT message_id, created_at, due_at, event_ids, facts, taken_at IS NULL"
         " FROM alert_message WHERE alert_rule_id = %s AND kind = %s AND created_at > %s"
         " ORDER BY message_id DESC LIMIT 1 FOR UPDATE",
         (rule.rule_id, kind, now - _GATHER),

@@ -55,6 +55,7 @@ _READABLE = (
     "machine", "opening_hours", "ratio_check", "flat_price", "calibration", "base_load",
     "waste_finding", "waste_decision", "quality_period",
     "alert_preset_record", "alert_preset", "alert_mute", "alert_progress", "alert_message",
+    "alert_delivery",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"
