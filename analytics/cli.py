@@ -48,6 +48,7 @@ app.command(invoice)
 app.command(quality)
 app.command(waste)
 app.command(decide_waste)
+app.command("analytics.desk:run", name="desk", help="Do what people ask for in the portal.")
 _log = structlog.get_logger("analytics")
 # The first pass, or a long correction; a running plant touches a handful a round.
 _WORTH_SAYING: Final = 100

@@ -4,15 +4,30 @@
 
     EnpilotError
     └── ConfigurationError
-        └── HostRefusedError    an address that would open unsigned pages to a network
+        ├── PortalRoleError     the database cannot show pages as a person
+        └── AccessError         a person, grant or link that cannot be
 """
 
 from __future__ import annotations
 
 from enpilot.errors import ConfigurationError
 
-__all__ = ["HostRefusedError"]
+__all__ = ["AccessError", "PortalRoleError"]
 
 
-class HostRefusedError(ConfigurationError):
-    """The portal has no sign-in of its own and does not listen beyond this machine unasked."""
+class PortalRoleError(ConfigurationError):
+    """The portal's login cannot change to the role that pages are read as; says what to do."""
+
+
+class AccessError(ConfigurationError):
+    """A person, a grant, a link or a token cannot be made or ended; says why.
+
+    Parameters
+    ----------
+    en, zh
+        Why, in a sentence; a command says the English one, a page that of its language.
+    """
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.en, self.zh = en, zh

@@ -32,6 +32,7 @@ app.command(
     "ingest.api.cli:serve", name="api", help="Take production counts and readings over HTTP."
 )
 app.command("ingest.api.cli:token", name="token", help="Who may write over HTTP.")
+app.command("ingest.desk:run", name="desk", help="Do what people ask for in the portal.")
 
 
 @app.command

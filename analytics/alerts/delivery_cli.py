@@ -13,7 +13,7 @@ from analytics.alerts.delivery.letters import Row, letter_of, letter_of_test
 from analytics.alerts.delivery.listed import DeliveryRow, list_deliveries
 from analytics.alerts.delivery.recipients import load_recipients
 from analytics.alerts.morning import load_morning
-from analytics.alerts.rules import load_alert_site
+from analytics.alerts.rules import AlertSite, load_alert_site
 from analytics.alerts.service import portal_address
 from analytics.errors import ChannelError
 from analytics.printed import table_lines
@@ -114,10 +114,7 @@ def show_morning(site: str, *, date: dt.date | None = None, portal: str | None =
     """
     now = dt.datetime.now(dt.UTC)
     with connect(database_url(), "alerts", autocommit=True) as connection:
-        row = connection.execute("SELECT site_id FROM site WHERE code = %s", (site,)).fetchone()
-        if row is None:
-            raise ConfigurationError(f"no site {site!r}")
-        facts = load_alert_site(connection, row[0])
+        facts = _site(connection, site)
         day = date or facts.today(now) - dt.timedelta(days=1)
         said = load_morning(connection, facts, day)
         shown = _demonstration(connection, facts.site_id)
@@ -128,6 +125,13 @@ def show_morning(site: str, *, date: dt.date | None = None, portal: str | None =
     address = portal or portal_address(AlertSettings())
     for letter in (letter_of(told, "zh", address), letter_of(told, "en", address)):
         print(f"{letter.subject}\n{letter.text}\n")
+
+
+def _site(connection: psycopg.Connection[Any], code: str) -> AlertSite:
+    row = connection.execute("SELECT site_id FROM site WHERE code = %s", (code,)).fetchone()
+    if row is None:
+        raise ConfigurationError(f"no site {code!r}")
+    return load_alert_site(connection, row[0])
 
 
 def _demonstration(

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboards.portal.access import account, people_pages, sign_in
+from dashboards.portal.access.clients import ClientSweep
+from dashboards.portal.access.middleware import AccessMiddleware
+from dashboards.portal.asking import add_requests
 from dashboards.portal.catalogue import PAGES
-from dashboards.portal.database import Reader
+from dashboards.portal.database import AccessDatabase, Asker, Reader
 from dashboards.portal.live import LiveTask
 from dashboards.portal.routes import (
     LANGUAGE_COOKIE,
     add_api,
     add_pages,
+    forbidden,
     json_answer,
     language_of,
     not_found,
@@ -45,22 +51,39 @@ def create_app(url: str) -> FastAPI:
         The database.
     """
     reader = Reader(url)
+    access = AccessDatabase(url)
+    asker = Asker(url)
     live = LiveTask(reader)
+    sweep = ClientSweep(access)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         live.start()
+        sweep.start()
         yield
+        await sweep.close()
         await live.close()
         reader.close()
+        access.close()
+        asker.close()
 
     app = FastAPI(
         title="Enpilot", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )  # fmt: skip
+    app.state.access = access
+    app.state.hashing = asyncio.Semaphore(2)
     app.add_middleware(_Language)
+    app.add_middleware(
+        AccessMiddleware, database=access,
+        unavailable=lambda request, error: unavailable(language_of(request), error),
+    )  # fmt: skip
+    for area in (sign_in, account, people_pages):
+        app.include_router(area.router)
+    _refusals(app)
     _plain_routes(app, reader)
     add_api(app, PAGES, reader)
+    add_requests(app, asker)
     add_pages(PAGES, reader, live)
 
     @nicegui_app.exception_handler(404)
@@ -72,6 +95,22 @@ def create_app(url: str) -> FastAPI:
         reconnect_timeout=30, tailwind=False, show_welcome_message=False,
     )  # fmt: skip
     return app
+
+
+def _refusals(app: FastAPI) -> None:
+    """Say in words what must not be, or cannot be just now."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        if request.url.path.startswith("/api/") or error.status_code not in (403, 404):
+            return json_answer({"error": error.detail}, error.status_code)
+        language = language_of(request)
+        return forbidden(language) if error.status_code == 403 else not_found(language)
+
+    @app.exception_handler(RetryableError)
+    @app.exception_handler(psycopg.Error)
+    async def away(request: Request, error: Exception) -> Response:
+        return unavailable(language_of(request), error)
 
 
 class _Language:
@@ -108,9 +147,9 @@ def _plain_routes(app: FastAPI, reader: Reader) -> None:
             return unavailable(language, error)
         if code is None:
             return notice(
-                language, 200, ("还没有厂区", "There is no site yet"),
-                ("用 enpilot import plant 导入工厂文件。",
-                 "Import a plant file: enpilot import plant."),
+                language, 200, ("还没有您可以查看的厂区", "There is no site yet that you may see"),
+                ("用 enpilot import plant 导入工厂文件，或请管理员授权。",
+                 "Import a plant file: enpilot import plant; or ask an administrator for it."),
             )  # fmt: skip
         lang = request.query_params.get("lang")
         return RedirectResponse(f"/s/{code}/overview" + (f"?lang={language}" if lang else ""), 307)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.portal.page import Page
+from dashboards.portal.pages.closing.page import PAGE as CLOSING
 from dashboards.portal.pages.cost.page import PAGE as COST
 from dashboards.portal.pages.enpi.page import PAGE as ENPI
-from dashboards.portal.pages.intake.page import PAGE as INTAKE
+from dashboards.portal.pages.flow.page import PAGE as FLOW
 from dashboards.portal.pages.load.page import PAGE as LOAD
+from dashboards.portal.pages.meter.page import PAGE as METER
+from dashboards.portal.pages.metering.page import PAGE as METERING
 from dashboards.portal.pages.more.page import PAGE as MORE
+from dashboards.portal.pages.output.page import PAGE as OUTPUT
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
+from dashboards.portal.pages.quality.page import PAGE as QUALITY
 from dashboards.portal.pages.readings.page import PAGE as READINGS
+from dashboards.portal.pages.retrofits.page import PAGE as RETROFITS
+from dashboards.portal.pages.settings.page import PAGE as SETTINGS
 from dashboards.portal.pages.waste.page import PAGE as WASTE
 
 __all__ = ["PAGES"]
@@ -21,8 +28,15 @@ PAGES: tuple[Page[Any], ...] = (
     ENPI,
     LOAD,
     COST,
+    FLOW,
     WASTE,
-    INTAKE,
+    QUALITY,
+    CLOSING,
+    OUTPUT,
+    RETROFITS,
+    METERING,
+    METER,
+    SETTINGS,
     READINGS,
     MORE,
 )

@@ -11,39 +11,45 @@ import tempfile
 import warnings
 
 import cyclopts
+import structlog
 
-from dashboards.errors import HostRefusedError
-from enpilot.database import database_url
+from dashboards.portal.access.cli import add_commands, address_of
+from dashboards.portal.access.links import first_link
+from dashboards.portal.database import check_roles
+from enpilot.database import DatabaseUnavailableError, connect, database_url
 from enpilot.listening import is_loopback, listen
 from enpilot.logs import configure_logs
 
 __all__ = ["app"]
 
 app = cyclopts.App(name="portal", help="Pages for the plant: overview and performance.")
+add_commands(app)
+_log = structlog.get_logger(__name__)
 
 
 @app.command
 def run(*, host: str = "127.0.0.1", port: int = 8080, behind_proxy: bool = False) -> None:
     """Serve the pages until stopped (SIGINT or SIGTERM).
 
+    As long as there is no person, it prints a one-time link for the first administrator.
+
     Parameters
     ----------
     host
-        Address to listen on. The portal has no sign-in: other than this machine only with
-        ``--behind-proxy``.
+        Address to listen on. Other than this machine, put a proxy that speaks TLS before it:
+        passwords would travel in the clear.
     port
         Port to listen on.
     behind_proxy
-        A reverse proxy in front signs users in, and its forwarded headers are believed.
+        A reverse proxy in front speaks TLS, and its forwarded headers are believed.
     """
     configure_logs()
     url = database_url()
     if not behind_proxy and not is_loopback(host):
-        raise HostRefusedError(
-            f"portal: {host} is reachable from outside this machine, and the portal has no sign-in:"
-            " listen on 127.0.0.1, or put a proxy that signs users in before it and say"
-            " --behind-proxy"
-        )
+        _log.warning(
+            "reachable from outside this machine without TLS: passwords travel in the clear;"
+            " put a proxy before the portal and say --behind-proxy", host=host,
+        )  # fmt: skip
     listening = listen("portal", host, port)
     # uvicorn repeats the signal after its clean end; it must not end us before ours.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -53,7 +59,23 @@ def run(*, host: str = "127.0.0.1", port: int = 8080, behind_proxy: bool = False
     ):
         # Our preferences are cookies; NiceGUI should never store, and if so not beside the code.
         os.environ["NICEGUI_STORAGE_PATH"] = kept
+        _welcome(url, listening)
         _serve(url, listening, behind_proxy=behind_proxy)
+
+
+def _welcome(url: str, listening: socket.socket) -> None:
+    """See that pages can be read as a person, and print the first administrator's link."""
+    try:
+        with connect(url, "portal", autocommit=True) as connection:
+            check_roles(connection)
+            path = first_link(connection, "first start")
+    except DatabaseUnavailableError as error:
+        _log.warning("no database yet: a first administrator's link is printed by a start with one",
+                     error=str(error))  # fmt: skip
+        return
+    if path is not None:
+        address = address_of(path, listening.getsockname()[1])
+        print(f"no person yet; the first administrator, once, for 24 hours: {address}", flush=True)
 
 
 def _serve(url: str, listening: socket.socket, *, behind_proxy: bool) -> None:

@@ -1,7 +1,7 @@
-"""What changes by the second: power, alerts, gateways. Read once for all open pages.
+"""What changes by the second: power, alerts, gateways. Read once for all open pages of a person.
 
-One task for the application reads each site that someone looks at, about once a second, and hands
-the state to the pages that show it; pages have no timers of their own.
+One task for the application reads each site that someone looks at, about once a second, as that
+person sees it, and hands the state to the pages that show it; pages have no timers of their own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import psycopg
 import structlog
 from psycopg.rows import class_row
 
+from dashboards.portal.access.identity import Identity, acting, acting_as
 from dashboards.portal.database import Reader
 from enpilot.errors import EnpilotError
 
@@ -152,6 +153,7 @@ class Watcher:
     site_id: int
     show: Callable[[LiveState], None]
     alive: Callable[[], bool]
+    identity: Identity | None
 
 
 @dataclass(slots=True)
@@ -166,8 +168,8 @@ class LiveTask:
     def watch(
         self, site_id: int, show: Callable[[LiveState], None], alive: Callable[[], bool]
     ) -> None:
-        """Call ``show`` with each new state for as long as ``alive`` says so."""
-        self._watchers.append(Watcher(site_id, show, alive))
+        """Call ``show`` with each new state, as the acting person sees it, while ``alive``."""
+        self._watchers.append(Watcher(site_id, show, alive, acting()))
 
     def start(self) -> None:
         """Begin; needs a running event loop."""
@@ -198,11 +200,14 @@ class LiveTask:
 
     async def _once(self) -> None:
         self._watchers = [w for w in self._watchers if w.alive()]
-        by_site: dict[int, list[Watcher]] = defaultdict(list)
+        # Whoever sees the same is read for once; a person's pages see the same.
+        seen_alike: dict[tuple[int, int | None], list[Watcher]] = defaultdict(list)
         for watcher in self._watchers:
-            by_site[watcher.site_id].append(watcher)
-        for site_id, watchers in by_site.items():
-            state = await self.reader.read(lambda c, wanted=site_id: load_live(c, wanted))  # type: ignore[misc]  # a default binds the loop's value
+            person_id = None if watcher.identity is None else watcher.identity.person_id
+            seen_alike[watcher.site_id, person_id].append(watcher)
+        for (site_id, _), watchers in seen_alike.items():
+            with acting_as(watchers[0].identity):
+                state = await self.reader.read(lambda c, wanted=site_id: load_live(c, wanted))  # type: ignore[misc]  # a default binds the loop's value
             for watcher in watchers:
                 if watcher.alive():
                     watcher.show(state)

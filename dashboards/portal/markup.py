@@ -27,7 +27,7 @@ def join(*parts: str | None, by: str = "") -> Safe:
     return Safe(_escaped(by).join(_escaped(p) for p in parts if p is not None))
 
 
-def tag(name: str, *children: str | None, **attributes: str | int | bool | None) -> Safe:
+def tag(name: str, /, *children: str | None, **attributes: str | int | bool | None) -> Safe:
     """Make one element.
 
     Parameters

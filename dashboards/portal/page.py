@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import psycopg
 
+from dashboards.portal.answers import Answer
 from dashboards.portal.live import LiveTask
 from dashboards.portal.site import Indicator, Site
 from dashboards.portal.text import Language, pick
@@ -81,6 +82,10 @@ class Visit:
     query: Mapping[str, str]
     live: LiveTask
     pages: Sequence[Page[Any]] = ()  # that the visitor may open
+    permissions: frozenset[str] = frozenset()  # of the visitor at the site
+    person: str | None = None  # the visitor's name
+    csrf: str = ""  # what the visitor's forms send back
+    answered: Answer | None = None  # what came of what the visitor asked for before
 
     def say(self, zh: str, en: str) -> str:
         """Return the text of the visit's language."""

@@ -16,6 +16,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from nicegui import ui
 
+from dashboards.portal.access.identity import acting
+from dashboards.portal.answers import Answer, find_answer
 from dashboards.portal.database import Reader
 from dashboards.portal.live import LiveTask, load_live
 from dashboards.portal.markup import tag
@@ -26,12 +28,13 @@ from dashboards.portal.text import Language, pick
 from enpilot.errors import RetryableError
 
 __all__ = [
-    "LANGUAGE_COOKIE", "add_api", "add_pages", "json_answer", "language_of", "not_found",
-    "notice", "unavailable",
+    "LANGUAGE_COOKIE", "add_api", "add_pages", "forbidden", "json_answer", "language_of",
+    "not_found", "notice", "unavailable",
 ]  # fmt: skip
 
 LANGUAGE_COOKIE = "enpilot_language"
 _HERE = Path(__file__).parent
+_ONCE = ("lang", "asked")  # said once: no link of the page repeats it
 _NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _log = structlog.get_logger(__name__)
 _Model = TypeVar("_Model", bound=OfSite)
@@ -42,6 +45,13 @@ class _Read(NamedTuple):
 
     model: Any
     counts: dict[str, int]
+    pages: list[Page[Any]]  # that the person may open
+    permissions: frozenset[str]
+    answered: Answer | None
+
+
+class _ForbiddenError(Exception):
+    """The site is the person's own, but not this page."""
 
 
 def language_of(request: Request) -> Language:
@@ -81,18 +91,26 @@ def _add_page(
             model = _model(connection, page, asked)
             if model is None:
                 return None
-            return _Read(model, _counts(connection, pages, model.site.site_id))
+            site_id = model.site.site_id
+            permissions = _permissions(connection, site_id)
+            open_ = [p for p in pages if p.permission in permissions]
+            answered = find_answer(connection, site_id, request.query_params.get("asked"))
+            counts = _counts(connection, open_, site_id)
+            return _Read(model, counts, open_, permissions, answered)
 
         try:
             read = await reader.read(load)
+        except _ForbiddenError:
+            return forbidden(language)
         except (RetryableError, psycopg.Error) as error:
             return unavailable(language, error)
         if read is None:
             return not_found(language)
         visit = Visit(
             language=language, site=read.model.site, path=request.url.path,
-            query={k: v for k, v in request.query_params.items() if k != "lang"}, live=live,
-            pages=pages,
+            query={k: v for k, v in request.query_params.items() if k not in _ONCE}, live=live,
+            pages=read.pages, permissions=read.permissions, person=_person(), csrf=_csrf(),
+            answered=read.answered,
         )  # fmt: skip
         _head(language)
         shown = Frame(page=page, head=page.head(read.model, visit), counts=read.counts)
@@ -138,7 +156,29 @@ def _model(
     connection: psycopg.Connection[Any], page: Page[_Model], asked: Mapping[str, str]
 ) -> _Model | None:
     site = load_site(connection, asked["site"])
-    return None if site is None else page.load(connection, site, asked)
+    if site is None:
+        return None
+    # Every visitor sees the site: only what asks for more is looked up.
+    if page.permission != "see" and page.permission not in _permissions(connection, site.site_id):
+        raise _ForbiddenError
+    return page.load(connection, site, asked)
+
+
+def _permissions(connection: psycopg.Connection[Any], site_id: int) -> frozenset[str]:
+    rows = connection.execute(
+        "SELECT permission FROM granted_permission WHERE site_id = %s", (site_id,)
+    )
+    return frozenset(row[0] for row in rows)
+
+
+def _person() -> str | None:
+    identity = acting()
+    return None if identity is None else identity.name
+
+
+def _csrf() -> str:
+    identity = acting()
+    return "" if identity is None else identity.csrf
 
 
 def _counts(
@@ -159,6 +199,8 @@ async def _answer(
 ) -> Response:
     try:
         model = await reader.read(load)
+    except _ForbiddenError:
+        return json_answer({"error": "forbidden"}, 403)
     except (RetryableError, psycopg.Error) as error:
         _log.warning("database is away", error=str(error).splitlines()[0])
         return json_answer({"error": "database unavailable"}, 503)
@@ -214,6 +256,14 @@ def not_found(language: Language) -> HTMLResponse:
     home = tag("a", pick(language, "回到首页", "Go to the first page"), href="/")
     sentence = pick(language, "没有这个页面。", "There is no such page.")
     return HTMLResponse(document(language, "404 · Enpilot", sentence, home), status_code=404)
+
+
+def forbidden(language: Language) -> HTMLResponse:
+    """Return the page for what is there, but not for this person."""
+    home = tag("a", pick(language, "回到首页", "Go to the first page"), href="/")
+    sentence = pick(language, "您没有这个权限；请管理员授权。",
+                    "You have no right to this; ask an administrator for it.")  # fmt: skip
+    return HTMLResponse(document(language, "403 · Enpilot", sentence, home), status_code=403)
 
 
 def unavailable(language: Language, error: Exception) -> HTMLResponse:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from nicegui import ui
 
+from dashboards.portal.forms import answer_banner
 from dashboards.portal.markup import Safe, join, raw, tag
 from dashboards.portal.page import GROUPS, Choice, Head, Page, PeriodControl, Visit, address
 from dashboards.portal.state import data_until, factor_line
@@ -63,6 +64,8 @@ def frame(shown: Frame, visit: Visit) -> Iterator[None]:
             if strip is not None:
                 block(tag("p", strip, cls="demonstration", role="note"))
             block(_top(shown.head, visit)).classes("top")
+            if visit.answered is not None:
+                block(answer_banner(language, visit.answered))
             with ui.element("div").classes("content"):
                 yield
             block(_bottom(shown.head, visit)).classes("bottom")
@@ -184,6 +187,8 @@ def _top(head: Head, visit: Visit) -> Safe:
             lang=pick(language, "en", "zh-CN"), data_language=other),
         tag("button", "◐", type_="button", data_theme_toggle=True, title=themes,
             aria_label=themes),
+        None if visit.person is None else tag("a", visit.person, href="/account",
+                                              title=visit.say("我的账号", "My account")),
         _site_choice(visit),
     )  # fmt: skip
 

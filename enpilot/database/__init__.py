@@ -12,9 +12,12 @@ from enpilot.database.migrate import (
     migrate_connection,
     migration_status,
 )
+from enpilot.database.reconcile import PERSON_ROLE, PORTAL_ROLE
 from enpilot.database.service_loop import run_connected
 
 __all__ = [
+    "PERSON_ROLE",
+    "PORTAL_ROLE",
     "Capabilities",
     "DatabaseUnavailableError",
     "MigrationStatus",

@@ -7,14 +7,22 @@ PostgreSQL to TimescaleDB, or from the Apache edition to Community, catches up a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from enpilot.database.capabilities import Capabilities, read_capabilities
+from enpilot.database.connection import SCHEMA
 
-__all__ = ["CHARTS", "HYPERTABLES", "aggregate_name", "reconcile"]
+__all__ = [
+    "CHARTS",
+    "HYPERTABLES",
+    "PERSON_ROLE",
+    "PORTAL_ROLE",
+    "aggregate_name",
+    "reconcile",
+]
 
 # To begin with: chunks of a week keep a plant of some hundred meters well under a quarter of
 # memory. `enpilot db maintain` measures and chooses for the chunks to come.
@@ -32,7 +40,8 @@ _CHART_COLUMNS = (
 
 # Readable by people's roles: guarded views, policy-guarded tables, and names without figures.
 _READABLE = (
-    "granted_site", "visible_reading", "visible_interval_advance", "current_epoch", "latest_value",
+    "granted_site", "granted_secret", "granted_permission",
+    "visible_reading", "visible_interval_advance", "current_epoch", "latest_value",
     "output", "energy_ledger", "finding", "energy_period", "enpi_period", "alert_event",
     "computation", "site", "site_record", "point", "point_record", "product", "product_record",
     "scheme", "scheme_record", "enpi", "enpi_record", "target", "factor", "series",
@@ -53,12 +62,29 @@ _READABLE = (
     "calendar_day", "tariff", "tariff_record", "account", "account_record", "medium_price",
     "demand_day", "cost_period", "invoice", "invoice_line",
     "machine", "opening_hours", "ratio_check", "flat_price", "calibration", "base_load",
-    "waste_finding", "waste_decision", "quality_period",
+    "waste_finding", "waste_decision", "quality_period", "correction_state",
+    "acting_person", "request_kind", "work_request", "visible_closing", "visible_installation",
     "alert_preset_record", "alert_preset", "alert_mute", "alert_progress", "alert_message",
     "alert_delivery",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"
+# A page's queries run as this one, for the person that the transaction names (0021).
+PERSON_ROLE = "enpilot_person"
+# The group of the portal's own login: knows who signs in, reads figures only as a person.
+PORTAL_ROLE = "enpilot_portal"
+_PORTAL_PRIVILEGES = (
+    ("SELECT, INSERT, UPDATE (name, password_hash, language, theme, disabled_at, disabled_by)",
+     "person"),
+    ("SELECT, INSERT, UPDATE (revoked_by, revoked_at)", "person_grant"),
+    ("SELECT, INSERT, UPDATE (seen_at, idle_to, revoked_at)", "portal_session"),
+    ("SELECT, INSERT, UPDATE (used_at)", "sign_in_link"),
+    ("SELECT, INSERT, UPDATE (succeeded), DELETE", "sign_in_attempt"),
+    ("SELECT, INSERT", "access_log"),
+    ("SELECT, INSERT, UPDATE (revoked_by, revoked_at, last_used_at)", "api_token"),
+    *(("SELECT", name) for name in ("role_permission", "person_permission", "site", "site_record",
+                                    "enterprise", "enterprise_record", "site_enterprise")),
+)  # fmt: skip
 
 
 def reconcile(connection: psycopg.Connection[Any]) -> Capabilities:
@@ -84,6 +110,7 @@ def reconcile(connection: psycopg.Connection[Any]) -> Capabilities:
         for chart, width_s in CHARTS.items():
             _continuous_aggregate(connection, chart, width_s)
     _reader_role(connection)
+    _portal_roles(connection)
     return capabilities
 
 
@@ -185,22 +212,61 @@ def _continuous_aggregate(connection: psycopg.Connection[Any], chart: str, width
 
 
 def _reader_role(connection: psycopg.Connection[Any]) -> None:
-    # Roles belong to the whole server: another database's migration may create it right now.
-    connection.execute(
-        sql.SQL(
-            "DO $$ BEGIN CREATE ROLE {} NOLOGIN;"
-            " EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege"
-            " THEN NULL; END $$"
-        ).format(sql.Identifier(READER_ROLE))
-    )
-    found = connection.execute(
-        "SELECT 1 FROM pg_roles WHERE rolname = %s", (READER_ROLE,)
-    ).fetchone()
-    if found is None:
+    if not _role(connection, READER_ROLE):
         return  # no right to create roles; the owner still sees everything
     role = sql.Identifier(READER_ROLE)
-    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA enpilot TO {}").format(role))
     for relation in _READABLE:
         connection.execute(
             sql.SQL("GRANT SELECT ON {} TO {}").format(sql.Identifier(relation), role)
         )
+
+
+def _portal_roles(connection: psycopg.Connection[Any]) -> None:
+    # NOINHERIT: what a person sees comes with SET ROLE only, never with the portal's login itself.
+    if not (_role(connection, PERSON_ROLE) and _role(connection, PORTAL_ROLE, "NOINHERIT")):
+        return  # the portal says what is missing, and does not start
+    _member(connection, READER_ROLE, sql.Identifier(PERSON_ROLE))
+    _member(connection, PERSON_ROLE, sql.Identifier(PORTAL_ROLE))
+    _member(connection, PERSON_ROLE, sql.SQL("CURRENT_USER"))
+    connection.execute(
+        sql.SQL("GRANT INSERT (request_key, site_id, person_id, asked_by, kind, arguments)"
+                " ON work_request TO {}").format(sql.Identifier(PERSON_ROLE))
+    )  # fmt: skip
+    for privileges, relation in _PORTAL_PRIVILEGES:
+        connection.execute(
+            sql.SQL("GRANT {} ON {} TO {}").format(
+                sql.SQL(privileges), sql.Identifier(relation), sql.Identifier(PORTAL_ROLE)
+            )
+        )
+
+
+def _role(connection: psycopg.Connection[Any], name: str, attributes: LiteralString = "") -> bool:
+    """Create a role that nobody signs in as, let it into the schema; False if we may not."""
+    # Roles belong to the whole server: another database's migration may create it right now.
+    connection.execute(
+        sql.SQL(
+            "DO $$ BEGIN CREATE ROLE {} NOLOGIN {};"
+            " EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege"
+            " THEN NULL; END $$"
+        ).format(sql.Identifier(name), sql.SQL(attributes))
+    )
+    found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone()
+    if found is None:
+        return False
+    connection.execute(
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
+            sql.Identifier(SCHEMA), sql.Identifier(name)
+        )
+    )
+    return True
+
+
+def _member(connection: psycopg.Connection[Any], group: str, member: sql.Composable) -> None:
+    """Put a role into a group; another's migration may be doing it, or we may not."""
+    connection.execute(
+        sql.SQL(
+            "DO $$ BEGIN GRANT {} TO {};"
+            " EXCEPTION WHEN unique_violation OR insufficient_privilege OR internal_error"
+            " OR invalid_grant_operation THEN NULL; END $$"
+        ).format(sql.Identifier(group), member)
+    )

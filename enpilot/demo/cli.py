@@ -123,9 +123,16 @@ def _run(
         group.start_enpilot("edge", "edge", "run", str(agent))
         group.start_enpilot("analyze", "analyze", "run")
         group.start_enpilot("alerts", "alerts", "run")
+        # Before the portal starts: with a person there is no link for a first administrator.
+        group.run_enpilot(
+            "portal", "invite", "demo", "--role", "administrator", "--everything",
+            "--name", "演示 Demo", "--reason", "demonstration",
+        )  # fmt: skip
         group.start_enpilot("portal", "portal", "run", "--port", str(port))
         group.wait_for_port("portal", port)
-        _say(f"门户 portal: http://127.0.0.1:{port}/    Ctrl-C 停止 stops    {broker}, {folder}")
+        link = group.run_enpilot("portal", "sign-in", "demo", "--port", str(port)).split()[-1]
+        _say(f"门户 portal: {link}    Ctrl-C 停止 stops    {broker}, {folder}")
+        _say("此链接只能用一次；重新启动会给出新的。It signs in once; a new start prints another.")
         if not once:
             _wait(group, files, stop)
             _say("stopping 正在停止 ...")

@@ -2,7 +2,7 @@
 
 from enpilot.plant.base import Names
 from enpilot.plant.baselines import Baseline, Variable
-from enpilot.plant.load import PlantFileError, load_plant
+from enpilot.plant.load import PlantFileError, load_plant, read_plant
 from enpilot.plant.model import (
     Agent,
     AlertPreset,
@@ -52,4 +52,5 @@ __all__ = [
     "Tariff",
     "Variable",
     "load_plant",
+    "read_plant",
 ]

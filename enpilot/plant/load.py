@@ -28,7 +28,7 @@ from enpilot.plant.production import check_production
 from enpilot.plant.tariffs import check_tariffs
 from enpilot.quantities import ENERGY_UNITS, MEDIA, QUANTITIES
 
-__all__ = ["PlantFileError", "load_plant"]
+__all__ = ["PlantFileError", "load_plant", "read_plant"]
 
 
 class PlantFileError(ConfigurationError):
@@ -68,13 +68,40 @@ def load_plant(file: Path) -> Plant:
         something that does not exist.
     """
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
-        written = _with_instants(document, _zone(document))
+        text = file.read_text("utf-8")
     except FileNotFoundError as error:
         raise PlantFileError(file, ["there is no such file"]) from error
     except OSError as error:
         raise PlantFileError(file, [f"cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise PlantFileError(file, [f"not TOML in UTF-8: {error}"]) from error
+    return read_plant(text, file)
+
+
+def read_plant(text: str, file: Path) -> Plant:
+    """Read and check the text of a plant file.
+
+    Parameters
+    ----------
+    text
+        TOML.
+    file
+        Its name, for messages.
+
+    Returns
+    -------
+    Plant
+        See `load_plant`.
+
+    Raises
+    ------
+    PlantFileError
+        See `load_plant`.
+    """
+    try:
+        document = tomllib.loads(text)
+        written = _with_instants(document, _zone(document))
+    except tomllib.TOMLDecodeError as error:
         raise PlantFileError(file, [f"not TOML in UTF-8: {error}"]) from error
     except zoneinfo.ZoneInfoNotFoundError as error:
         raise PlantFileError(file, [f"{error.args[0]} - at `$.site.timezone`"]) from error

@@ -21,7 +21,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from enpilot import __version__
 from enpilot.database import DatabaseUnavailableError, connect
 from ingest.api.body_limit import BodyLimit
-from ingest.api.production import Production, Reported, write_production
+from ingest.api.production import Production, Reported, Reporter, write_production
 from ingest.api.tokens import Grant, find_grant, looks_like_one
 from ingest.errors import EntriesRefusedError, SourceError
 from ingest.publishers import Arrived, Source, SourceWriter
@@ -207,7 +207,8 @@ def post_output(
     is refused with 409 and nothing of the report is written, unless `supersede` is true.
     """
     result = write_production(
-        connection, request.app.state.production, grant, [_reported(e) for e in report.entries],
+        connection, request.app.state.production, _reporter(grant),
+        [_reported(e) for e in report.entries],
         body=report.model_dump_json(by_alias=True).encode(), supersede=report.supersede,
     )  # fmt: skip
     if result.conflicts:
@@ -259,6 +260,14 @@ def health(connection: _Database) -> dict[str, str]:
     """Say whether reports can be written."""
     connection.execute("SELECT 1")
     return {"status": "ok", "time": dt.datetime.now(dt.UTC).isoformat()}
+
+
+def _reporter(grant: Grant) -> Reporter:
+    return Reporter(
+        key=f"token {grant.token_id}", source=grant.name,
+        author=f"token {grant.token_id} ({grant.name})", reason="reported over HTTP",
+        site_id=grant.site_id, site=grant.site,
+    )  # fmt: skip
 
 
 def _reported(entry: OutputEntry) -> Reported:

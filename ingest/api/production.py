@@ -1,4 +1,4 @@
-"""Production counts of an MES or ERP system: checked, versioned, all or none (F12, D16)."""
+"""Production counts, of an MES or typed in: checked, versioned, all or none (F12, D16)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ import psycopg
 from enpilot.database import draw_commit_no
 from enpilot.wire import sha256_hex
 from ingest import ledger
-from ingest.api.tokens import Grant
 from ingest.errors import EntriesRefusedError
 from ingest.imports.entries import OUTPUT, Entry, lock_entries, plan_entries, write_entries
 from ingest.rows import batch_number
 
-__all__ = ["Production", "Reported", "WrittenEntries", "write_production"]
+__all__ = ["Production", "Reported", "Reporter", "WrittenEntries", "write_production"]
 
 _MAX_SENTENCES: Final = 50
 
@@ -60,6 +59,30 @@ class Reported:
     lot: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Who reports, for one site.
+
+    Attributes
+    ----------
+    key
+        What is numbered apart: one for each token or person.
+    source
+        The name of where the figures come from, kept with them.
+    author, reason
+        Kept with every entry.
+    site_id, site
+        Whose products are meant.
+    """
+
+    key: str
+    source: str
+    author: str
+    reason: str
+    site_id: int
+    site: str
+
+
 @dataclass(slots=True)
 class WrittenEntries:
     """How many entries were new and how many were there already, and those that differ."""
@@ -70,24 +93,24 @@ class WrittenEntries:
 
 
 class Production:
-    """Numbers the reports of this process: a stream a token, a batch a report (D1)."""
+    """Numbers the reports of this process: a stream a reporter, a batch a report (D1)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams: dict[int, tuple[uuid.UUID, int]] = {}
+        self._streams: dict[str, tuple[uuid.UUID, int]] = {}
 
-    def next_batch(self, grant: Grant) -> tuple[uuid.UUID, int]:
-        """Return stream and number of the next report of a token's holder."""
+    def next_batch(self, key: str) -> tuple[uuid.UUID, int]:
+        """Return stream and number of the next report of one reporter."""
         with self._lock:
-            stream, last = self._streams.get(grant.token_id, (uuid.uuid4(), 0))
-            self._streams[grant.token_id] = (stream, last + 1)
+            stream, last = self._streams.get(key, (uuid.uuid4(), 0))
+            self._streams[key] = (stream, last + 1)
         return stream, last + 1
 
 
 def write_production(
     connection: psycopg.Connection[Any],
     production: Production,
-    grant: Grant,
+    reporter: Reporter,
     entries: Sequence[Reported],
     *,
     body: bytes,
@@ -98,8 +121,8 @@ def write_production(
     Parameters
     ----------
     connection
-        Not inside a transaction.
-    grant
+        In a transaction, or outside one.
+    reporter
         Whose report it is; only products of its site are found.
     entries
         At least one.
@@ -115,18 +138,18 @@ def write_production(
         If a product does not exist, or a span is empty; with every entry that is wrong.
     """
     result = WrittenEntries()
-    stream, seq = production.next_batch(grant)
+    stream, seq = production.next_batch(reporter.key)
     with connection.transaction() as transaction:
         products = dict(
             connection.execute(
-                "SELECT code, product_id FROM product WHERE site_id = %s", (grant.site_id,)
+                "SELECT code, product_id FROM product WHERE site_id = %s", (reporter.site_id,)
             ).fetchall()
         )
-        _check(entries, products, grant)
-        lock_entries(connection, grant.site_id)
+        _check(entries, products, reporter.site)
+        lock_entries(connection, reporter.site_id)
         span = (min(e.since for e in entries), max(e.since for e in entries))
         said = [_entry(i, e, products) for i, e in enumerate(entries)]
-        planned = plan_entries(connection, OUTPUT, grant.site_id, said, span)
+        planned = plan_entries(connection, OUTPUT, reporter.site_id, said, span)
         result.present = planned.present
         if planned.differing and not supersede:
             result.conflicts = [
@@ -135,18 +158,18 @@ def write_production(
                 for entry, held, _, version in planned.differing[:_MAX_SENTENCES]
             ]
             raise psycopg.Rollback(transaction)
-        stream_no = _open_stream(connection, stream, grant)
+        stream_no = _open_stream(connection, stream, reporter)
         digest = bytes.fromhex(sha256_hex(body))
         ledger.claim(connection, [ledger.Claim(stream_no, seq, digest, None, 0, None, None)])
         # Few rows; drawn first, since every entry carries it.
         commit_no = draw_commit_no(connection)
         provenance = {
-            "site_id": grant.site_id,
-            "source": grant.name,
+            "site_id": reporter.site_id,
+            "source": reporter.source,
             "synthetic": False,
             "batch": batch_number(stream_no, seq),
-            "author": f"token {grant.token_id} ({grant.name})",
-            "reason": "reported over HTTP",
+            "author": reporter.author,
+            "reason": reporter.reason,
             "commit_no": commit_no,
         }
         result.written = write_entries(connection, OUTPUT, planned, provenance, supersede=supersede)
@@ -155,18 +178,18 @@ def write_production(
             connection.execute(
                 "INSERT INTO dirty_site (site_id, from_ts, to_ts, commit_no)"
                 " VALUES (%s, %s, %s, %s)",
-                (grant.site_id, span[0], max(e.until for e in entries), commit_no),
+                (reporter.site_id, span[0], max(e.until for e in entries), commit_no),
             )
     return result
 
 
-def _check(entries: Sequence[Reported], products: dict[str, int], grant: Grant) -> None:
+def _check(entries: Sequence[Reported], products: dict[str, int], site: str) -> None:
     mistakes = []
     for i, entry in enumerate(entries):
         if entry.product not in products:
             there_are = ", ".join(sorted(products)) or "none"
             mistakes.append(
-                f"entries[{i}].product: site {grant.site!r} makes no {entry.product!r}; "
+                f"entries[{i}].product: site {site!r} makes no {entry.product!r}; "
                 f"there are: {there_are}"
             )
         if entry.until <= entry.since:
@@ -175,11 +198,11 @@ def _check(entries: Sequence[Reported], products: dict[str, int], grant: Grant) 
         raise EntriesRefusedError(mistakes[:_MAX_SENTENCES])
 
 
-def _open_stream(connection: psycopg.Connection[Any], stream: uuid.UUID, grant: Grant) -> int:
+def _open_stream(connection: psycopg.Connection[Any], stream: uuid.UUID, reporter: Reporter) -> int:
     connection.execute(
         "INSERT INTO stream (stream, origin, source, author) VALUES (%s, 'api', %s, %s)"
         " ON CONFLICT DO NOTHING",
-        (stream, grant.name, f"token {grant.token_id} ({grant.name})"),
+        (stream, reporter.source, reporter.author),
     )
     row = connection.execute("SELECT stream_no FROM stream WHERE stream = %s", (stream,)).fetchone()
     assert row is not None  # inserted above, or by an earlier report

@@ -6,15 +6,17 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
 from analytics.engine import run_once
+from dashboards.portal.access import grants, links, people
 from enpilot.database import connect
 from enpilot.plant import load_plant
 from ingest.imports.energy import import_energy
@@ -60,6 +62,11 @@ def portal_database(
                                " AND computation.site_id = site.site_id")  # fmt: skip
             put_figures(connection)
             put_foundry(connection)
+            person_id = people.make_person(connection, "tester", "Tester", "test")
+            grants.make_grant(
+                connection, person_id, "administrator", grants.Scope(everything=True),
+                trade_secrets=True, crew_figures=True, author="test", reason="test",
+            )  # fmt: skip
         yield url
 
 
@@ -72,14 +79,20 @@ def connection(portal_database: str) -> Iterator[psycopg.Connection[tuple[object
 @pytest.fixture(scope="session")
 def portal(portal_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The portal as a user starts it; yields its address."""
+    with running_portal(portal_database, tmp_path_factory.mktemp("portal-process")) as address:
+        yield address
+
+
+@contextmanager
+def running_portal(url: str, folder: Path) -> Iterator[str]:
+    """Run a portal on a database, its words in ``folder / "log"``; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("portal-process")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "enpilot", "portal", "run", "--port", str(port)],
-            env={"ENPILOT_DATABASE_URL": portal_database, "PATH": "/usr/bin:/bin",
+            env={"ENPILOT_DATABASE_URL": url, "PATH": "/usr/bin:/bin",
                  "PYTHONPATH": str(_PLANTS.parents[2])},
             cwd=folder, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -98,6 +111,18 @@ def portal(portal_database: str, tmp_path_factory: pytest.TempPathFactory) -> It
     assert [p.name for p in folder.iterdir()] == ["log"], "the portal wrote beside itself"
 
 
+@pytest.fixture(scope="session")
+def visitor(portal: str, portal_database: str) -> Iterator[httpx.Client]:
+    """Someone signed in, who may do everything."""
+    with connect(portal_database, "test", autocommit=True) as connection:
+        person = people.find_person(connection, "tester")
+        assert person is not None
+        path = links.make_link(connection, "sign_in", person.person_id, "test")
+    with httpx.Client(base_url=portal, timeout=20) as client:
+        assert client.post(path).status_code == 303
+        yield client
+
+
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(300):
         assert process.poll() is None, "the portal ended; see its log"
@@ -105,6 +130,6 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
             with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:
                 assert answer.status == 200
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # it listens before it answers, so a try may time out, too
             time.sleep(0.1)
     raise AssertionError("the portal does not answer")

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from dashboards.portal.access.middleware import COOKIE
 from tests.dashboards.steel_figures import DAY
 
 pytestmark = pytest.mark.browser
@@ -29,8 +30,8 @@ _PAGES = {
     "glycerine-normalised": "/s/glycerine/enpi?t=2025&view=normalised",
     "steel-day": "/s/steel/enpi?t=2025&day=2025-09-13",
     "steel-more": "/s/steel/more",
-    "foundry-intake": "/s/foundry/intake",
-    "glycerine-intake": "/s/glycerine/intake",
+    "foundry-metering": "/s/foundry/metering",
+    "glycerine-metering": "/s/glycerine/metering",
 }
 _DESKTOP, _PHONE = (1280, 900), (390, 844)
 Connection = psycopg.Connection[Any]
@@ -57,7 +58,7 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def visit(browser: Browser, portal: str) -> Iterator[Any]:
+def visit(browser: Browser, portal: str, visitor: httpx.Client) -> Iterator[Any]:
     """Open an address in a fresh profile; at the end nothing may have gone wrong in the page."""
     wrong: list[str] = []
     contexts = []
@@ -68,6 +69,8 @@ def visit(browser: Browser, portal: str) -> Iterator[Any]:
             color_scheme=theme,  # type: ignore[arg-type]  # a literal in its stubs
         )
         contexts.append(context)
+        session = {"name": COOKIE, "value": visitor.cookies[COOKIE], "url": portal}
+        context.add_cookies([session])  # type: ignore[list-item]  # a dict is one in its stubs
         page = context.new_page()
         page.on("console", lambda m: wrong.append(f"{path}: {m.type}: {m.text}")
                 if m.type in ("error", "warning") else None)  # fmt: skip
@@ -178,7 +181,7 @@ def test_a_click_anywhere_in_a_months_column_leads_to_its_days(visit: Any) -> No
 def test_data_intake_shows_the_counters_of_the_database(
     visit: Any, connection: Connection, language: str
 ) -> None:
-    page = visit(f"/s/foundry/intake?lang={language}")
+    page = visit(f"/s/foundry/metering?lang={language}")
     away, simulated = {"zh": ("失联", "模拟"), "en": ("not heard from", "simulated")}[language]
     expect(page.locator("h1 .bad-text").first).to_contain_text(away)
     expect(page.locator('[data-origin="gw-05"] th')).to_contain_text(simulated)
@@ -194,12 +197,12 @@ def test_data_intake_shows_the_counters_of_the_database(
     assert page.locator("[data-finding]").count() == 5
     assert page.locator("[data-worker]").count() == 2
     expect(page.locator(".rail nav a[aria-current]").first).to_contain_text(
-        {"zh": "数据接入", "en": "Data intake"}[language]
+        {"zh": "采集", "en": "Metering"}[language]
     )
 
 
 def test_on_the_phone_a_row_is_a_block_and_nothing_scrolls_sideways(visit: Any) -> None:
-    page = visit("/s/foundry/intake", size=_PHONE)
+    page = visit("/s/foundry/metering", size=_PHONE)
     for table in page.locator(".scroll").all():
         assert table.evaluate("e => e.scrollWidth <= e.clientWidth")
     label = "e => getComputedStyle(e, '::before').content"
@@ -212,7 +215,7 @@ def test_on_the_phone_a_row_is_a_block_and_nothing_scrolls_sideways(visit: Any) 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_wide_table_fits_a_desktop(visit: Any, language: str) -> None:
-    page = visit(f"/s/foundry/intake?lang={language}")
+    page = visit(f"/s/foundry/metering?lang={language}")
     for table in page.locator(".scroll").all():
         assert table.evaluate("e => e.scrollWidth <= e.clientWidth")
 
@@ -253,35 +256,35 @@ def test_the_language_is_remembered_and_the_link_keeps_the_period(visit: Any) ->
     expect(page.locator(".rail")).to_contain_text("Overview")
 
 
-def test_wrong_addresses_are_told_and_never_blank(visit: Any, portal: str) -> None:
+def test_wrong_addresses_are_told_and_never_blank(visit: Any, visitor: httpx.Client) -> None:
     for path in (
         "/s/nowhere/overview",
-        "/s/nowhere/intake",
+        "/s/nowhere/metering",
         "/s/steel/enpi/nothing",
         "/nowhere/at/all",
     ):
-        answer = httpx.get(portal + path)
+        answer = visitor.get(path + "?lang=zh")
         assert answer.status_code == 404
         assert "没有这个页面" in answer.text
-        assert "There is no such page" in httpx.get(portal + path + "?lang=en").text
-    assert httpx.get(portal + "/api/v1/s/nowhere/overview").status_code == 404
+        assert "There is no such page" in visitor.get(path + "?lang=en").text
+    assert visitor.get("/api/v1/s/nowhere/overview").status_code == 404
     page = visit("/s/steel/overview?t=soon")
     expect(page.locator(".subline")).to_contain_text("看不懂地址中的“soon”")
 
 
-def test_the_api_serves_what_the_page_shows(portal: str, connection: Connection) -> None:
-    home = httpx.get(portal + "/", follow_redirects=False)
+def test_the_api_serves_what_the_page_shows(visitor: httpx.Client, connection: Connection) -> None:
+    home = visitor.get("/", follow_redirects=False)
     assert (home.status_code, home.headers["location"]) == (307, "/s/steel/overview")
-    overview = httpx.get(portal + "/api/v1/s/steel/overview").json()
+    overview = visitor.get("/api/v1/s/steel/overview").json()
     assert overview["period_from"] == DAY.isoformat()
-    enpi = httpx.get(portal + "/api/v1/s/glycerine/enpi/steam-per-tonne?t=2026").json()
+    enpi = visitor.get("/api/v1/s/glycerine/enpi/steam-per-tonne?t=2026").json()
     stored = _stored(connection, "glycerine", "year_to_date", "AND e.intensity IS NOT NULL")
     assert enpi["year_to_date"]["intensity"] == pytest.approx(stored[0])
-    intake = httpx.get(portal + "/api/v1/s/foundry/intake").json()
+    intake = visitor.get("/api/v1/s/foundry/metering").json()
     assert [o["name"] for o in intake["origins"] if o["kind"] == "mqtt"] == ["scada"]
     assert {o["name"]: o["batches_lost"] for o in intake["origins"]}["gw-02"] == 4
-    assert httpx.get(portal + "/api/v1/s/nowhere/intake").status_code == 404
-    live = httpx.get(portal + "/api/v1/s/steel/live").json()
+    assert visitor.get("/api/v1/s/nowhere/metering").status_code == 404
+    live = visitor.get("/api/v1/s/steel/live").json()
     assert live["power"][0]["unit"] == "kW"
 
 
@@ -306,3 +309,70 @@ def test_nothing_overflows_and_someone_can_look_at_it(
         form = "desktop" if size == _DESKTOP else "phone"
         page.screenshot(path=screenshots / f"{name}-{language}-{theme}-{form}.png")
         page.context.close()
+
+
+def test_who_is_invited_comes_in_and_whose_session_ends_is_out_at_once(
+    browser: Browser, portal: str, visitor: httpx.Client, connection: Connection, screenshots: Path
+) -> None:
+    forms = {
+        "login": "/login", "account": "/account", "people": "/people", "log": "/people/log"
+    }  # fmt: skip
+    admin = browser.new_context()
+    admin.add_cookies([{"name": COOKIE, "value": visitor.cookies[COOKIE], "url": portal}])
+    page = admin.new_page()
+    page.goto(f"{portal}/people?lang=en")
+    invite = page.locator('form[action="/people/invite"]')
+    invite.locator('[name="login"]').fill("guest")
+    invite.locator('[name="name"]').fill("李伟")
+    invite.locator('[name="role"]').select_option("operator")
+    invite.locator('[name="scope"]').select_option("site/glycerine")
+    invite.locator('[name="trade_secrets"]').check()
+    invite.locator('[name="reason"]').fill("shift leader")
+    invite.get_by_role("button").click()
+    link = page.locator(".shown-once code").inner_text()
+    page.goto(f"{portal}/people")
+    for form in ("revoke", "disable"):
+        expect(page.locator(f'form[action$="/{form}"]').last).to_be_visible()
+    guest = browser.new_context()
+    inside = guest.new_page()
+    inside.goto(link)
+    _look(inside, screenshots, "link")
+    inside.goto(f"{link}?lang=en")
+    for name in ("password", "again"):
+        inside.locator(f'[name="{name}"]').fill("correct horse battery")
+    inside.get_by_role("button", name="Set the password").click()
+    expect(inside).to_have_url(re.compile(r"/s/glycerine/overview"))
+    expect(inside.get_by_role("link", name="李伟")).to_have_attribute("href", "/account")
+    expect(inside.locator(".bottom")).to_be_attached()
+    # As another process ends it: the open page notices by itself.
+    connection.execute(
+        "UPDATE portal_session SET revoked_at = now() FROM person p"
+        " WHERE p.person_id = portal_session.person_id AND login = 'guest'"
+    )
+    expect(inside).to_have_url(re.compile(r"/login\?next=%2Fs%2Fglycerine"), timeout=20_000)
+    inside.locator('[name="login"]').fill("guest")
+    inside.locator('[name="password"]').fill("correct horse battery")
+    inside.get_by_role("button", name="Sign in").click()
+    expect(inside).to_have_url(re.compile(r"/s/glycerine/overview"))
+    guest.close()
+    for name, path in forms.items():
+        if name == "login":
+            admin.clear_cookies()
+        page.goto(f"{portal}{path}")
+        _look(page, screenshots, name)
+        admin.add_cookies([{"name": COOKIE, "value": visitor.cookies[COOKIE], "url": portal}])
+    admin.close()
+
+
+def _look(page: Page, screenshots: Path, name: str) -> None:
+    """Keep a page in both forms, languages and themes; it is never wider than its window."""
+    for size, language, theme in (
+        (_DESKTOP, "zh", "light"), (_DESKTOP, "en", "dark"), (_PHONE, "en", "light"),
+        (_PHONE, "zh", "dark"),
+    ):  # fmt: skip
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a literal in its stubs
+        page.goto(f"{page.url.split('?')[0]}?lang={language}")
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, name
+        form = "desktop" if size == _DESKTOP else "phone"
+        page.screenshot(path=screenshots / f"{name}-{language}-{theme}-{form}.png", full_page=True)

@@ -36,22 +36,22 @@ def test_the_phone_has_room_for_four_and_the_rest_is_under_more() -> None:
     assert any(page.code == "more" for page in PAGES)
 
 
-def test_the_api_describes_every_page_and_answers_an_etag(portal: str) -> None:
-    described = httpx.get(f"{portal}/api/v1/openapi.json", timeout=20).json()["paths"]
+def test_the_api_describes_every_page_and_answers_an_etag(visitor: httpx.Client) -> None:
+    described = visitor.get("/api/v1/openapi.json").json()["paths"]
     for page in PAGES:
         operation = described[f"/api/v1/s/{{site}}/{page.path}"]["get"]
         named = {p["name"] for p in operation["parameters"]}
         assert named >= {"site", *page.query}
-    address = f"{portal}/api/v1/s/glycerine/enpi?t=2025"
-    first = httpx.get(address, timeout=20)
+    address = "/api/v1/s/glycerine/enpi?t=2025"
+    first = visitor.get(address)
     same = {"if-none-match": first.headers["etag"]}
-    assert httpx.get(address, headers=same, timeout=20).status_code == 304
-    other = httpx.get(address.replace("2025", "2024"), headers=same, timeout=20)
+    assert visitor.get(address, headers=same).status_code == 304
+    other = visitor.get(address.replace("2025", "2024"), headers=same)
     assert other.status_code == 200
 
 
-def test_the_rail_leads_to_the_first_indicator(portal: str) -> None:
-    answer = httpx.get(f"{portal}/api/v1/s/steel/enpi", timeout=20)
-    named = httpx.get(f"{portal}/api/v1/s/steel/enpi/electricity-per-tonne", timeout=20)
+def test_the_rail_leads_to_the_first_indicator(visitor: httpx.Client) -> None:
+    answer = visitor.get("/api/v1/s/steel/enpi")
+    named = visitor.get("/api/v1/s/steel/enpi/electricity-per-tonne")
     assert answer.json()["indicator"] == named.json()["indicator"]
-    assert httpx.get(f"{portal}/api/v1/s/steel/enpi/none", timeout=20).status_code == 404
+    assert visitor.get("/api/v1/s/steel/enpi/none").status_code == 404

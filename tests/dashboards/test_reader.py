@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from dashboards.portal.access.identity import Identity, acting_as
 from dashboards.portal.database import Reader
 from dashboards.portal.live import LiveState, LiveTask
 from enpilot.database import DatabaseUnavailableError
@@ -32,7 +33,8 @@ async def test_a_connection_that_died_is_replaced(
 
 async def test_a_page_cannot_write(portal_database: str) -> None:
     reader = Reader(portal_database)
-    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+    refused = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege)
+    with pytest.raises(refused):
         await reader.read(lambda c: c.execute("DELETE FROM finding"))
     reader.close()
 
@@ -56,8 +58,9 @@ async def test_one_task_serves_all_who_watch_and_forgets_who_left(portal_databas
         if len(seen) == 2:
             twice.set()
 
-    task.watch(1, show, lambda: True)
-    task.watch(1, left.append, lambda: False)
+    with acting_as(Identity(person_id=1, login="tester", name="Tester")):
+        task.watch(1, show, lambda: True)
+        task.watch(1, left.append, lambda: False)
     task.start()
     async with asyncio.timeout(10):
         await twice.wait()
@@ -65,3 +68,19 @@ async def test_one_task_serves_all_who_watch_and_forgets_who_left(portal_databas
     reader.close()
     assert left == []
     assert seen[1].now > seen[0].now
+
+
+async def test_who_is_not_signed_in_sees_nothing(portal_database: str) -> None:
+    def sites(connection: psycopg.Connection[Any]) -> int:
+        row = connection.execute("SELECT count(*) FROM granted_site").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    reader = Reader(portal_database)
+    assert await reader.read(sites) == 0
+    with acting_as(Identity(person_id=1, login="tester", name="Tester")):
+        assert await reader.read(sites) > 0
+    with acting_as(Identity(person_id=999_999, login="nobody", name="Nobody")):
+        assert await reader.read(sites) == 0
+    assert await reader.read(sites) == 0
+    reader.close()

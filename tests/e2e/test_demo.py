@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def test_the_demo_imports_lives_computes_and_stops(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "合成" in done.stderr
     assert "synthetic" in done.stderr
+    assert re.search(r"http://127\.0\.0\.1:\d+/link/[\w-]{43}\s", done.stderr)
     report = json.loads(report_file.read_text())
     assert set(report) >= PROMISED
     # The real year, out of the database's intervals (UCI steel data set: 959,637 kWh).

@@ -25,6 +25,8 @@ GUARDED = {
     "visible_chart_15m": OF_SERIES,
     "latest_value": OF_SITE,
     "granted_site": OF_SITE,
+    "granted_secret": OF_SITE,
+    "granted_permission": "site_id = {site} AND permission = 'see'",
     "output": OF_SITE,
     "energy_ledger": OF_SITE,
     "finding": OF_SITE,
@@ -80,6 +82,10 @@ GUARDED = {
     "waste_finding": OF_SITE,
     "waste_decision": "waste_id IN (SELECT waste_id FROM waste_finding WHERE site_id = {site})",
     "quality_period": OF_SITE,
+    "correction_state": OF_SITE,
+    "visible_closing": OF_SITE,
+    "visible_installation": OF_SITE,
+    "work_request": OF_SITE,
     "alert_preset_record": OF_SITE,
     "alert_preset": OF_SITE,
     "alert_mute": OF_SITE,
@@ -90,6 +96,7 @@ GUARDED = {
 }  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
 UNGUARDED = {
+    "acting_person", "request_kind",
     "allocation", "area", "area_record", "conversion", "ledger_shape",
     "account", "tariff", "alert_rule", "computation", "current_epoch", "enpi", "enpi_record",
     "factor", "ingest_speed",
@@ -116,6 +123,12 @@ INSERT INTO reading SELECT {AT}, series_id, 7, NULL, 0, 0, 1 FROM my_series;
 INSERT INTO latest SELECT series_id, {AT}, 7, NULL, 0, 1 FROM my_series;
 INSERT INTO interval_advance SELECT series_id, {AT}, 1, 7, 0, 900, 1, false, 1 FROM my_series;
 INSERT INTO product (site_id, code, unit) SELECT site_id, 'bar', 't' FROM here;
+INSERT INTO correction (site_id, series_id, kind, from_ts, to_ts, detail, evidence, author, reason,
+                        second_person)
+    SELECT site_id, series_id, 'void', {DAY}, '{{{{}}}}', 'seen', 'tester', 'test', '{{{{}}}}'
+    FROM my_series;
+INSERT INTO work_request (request_key, site_id, asked_by, kind, arguments)
+    SELECT gen_random_uuid(), site_id, 'tester', 'closing.check', '{{{{}}}}' FROM here;
 INSERT INTO output (site_id, product_id, stage, disposition, quantity, from_ts, to_ts, booked_at,
                     source, synthetic, batch, author, reason, commit_no)
     SELECT site_id, product_id, 'qualified', 'good', 7, {DAY}, {AT}, 'test', true, 1, 'tester',
@@ -321,6 +334,8 @@ INSERT INTO ratio_check (site_id, code, name_zh, name_en, numerator_point_id, de
 INSERT INTO flat_price (site_id, yuan_per_kwh, source, verified, {SAID})
     SELECT site_id, 0.7, 'test', false, {SAID_VALUES} FROM here;
 INSERT INTO device (site_id, code) SELECT site_id, 'meter' FROM here;
+INSERT INTO installation (point_id, device_id, {SAID}) SELECT point_id, device_id, {SAID_VALUES}
+    FROM my_series JOIN device USING (site_id);
 INSERT INTO calibration (site_id, device_id, calibrated_on, {SAID})
     SELECT site_id, device_id, '2026-01-01', {SAID_VALUES} FROM here JOIN device USING (site_id);
 INSERT INTO base_load (site_id, point_id, hours, period_from, period_to, rate, low, high, days,

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from analytics.alerts.notify import Notifier, notify_pending
 
 from analytics.alerts.evaluate import evaluate
-from analytics.alerts.notify import Notifier, notify_pending
 from enpilot.database import connect
 from tests.analytics.alerts.watched_works import POWER
 from tests.imported import apply_plant, import_counts

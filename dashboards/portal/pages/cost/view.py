@@ -9,9 +9,10 @@ from nicegui import ui
 
 from dashboards.portal.bars import lane
 from dashboards.portal.markup import Safe, join, tag
+from dashboards.portal.media_words import medium_name
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.cost.model import Bill, BillLine, CostPage, MonthCost
-from dashboards.portal.pages.cost.words import BANDS, difference_name, line_name, medium_name
+from dashboards.portal.pages.cost.words import BANDS, difference_name, line_name
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty, misread, reason, synthetic
 from dashboards.portal.tables import numeric, table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.portal.pages.cost.model import BillLine
 from dashboards.portal.text import Language, pick
 
-__all__ = ["BANDS", "difference_name", "line_name", "medium_name"]
+__all__ = ["BANDS", "difference_name", "line_name"]
 
 BANDS = {
     "sharp": ("尖", "critical peak"),
@@ -35,22 +35,15 @@ _KINDS = {
     "total": ("合计", "total"),
     "other": ("其他", "other"),
 }
-_MEDIA = {
-    "electricity": ("电", "electricity"), "natural_gas": ("天然气", "natural gas"),
-    "steam": ("蒸汽", "steam"), "water": ("水", "water"), "raw_coal": ("原煤", "raw coal"),
-    "diesel": ("柴油", "diesel"), "compressed_air": ("压缩空气", "compressed air"),
-    "heat": ("热力", "heat"), "fresh_water": ("新水", "fresh water"),
-    "product": ("产品", "product"),
-}  # fmt: skip
-
-
-def medium_name(language: Language, medium: str) -> str:
-    """Return a medium's name; an unknown one with spaces."""
-    return pick(language, *_MEDIA.get(medium, (medium, medium.replace("_", " "))))
 
 
 def line_name(language: Language, line: BillLine) -> str:
     """Name a line as the utility's bill does."""
+    name = _line_name(language, line)
+    return name[:1].upper() + name[1:]
+
+
+def _line_name(language: Language, line: BillLine) -> str:
     if line.kind == "energy" and line.code in BANDS:
         return pick(language, f"电度电费 · {BANDS[line.code][0]}",
                     f"energy charge · {BANDS[line.code][1]}")  # fmt: skip

@@ -7,6 +7,7 @@ import datetime as dt
 from nicegui import ui
 
 from dashboards.portal import charts
+from dashboards.portal.forms import hidden, reason_field, request_form
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.waste.model import BaseLoad, Evidence, Waste, WastePage
@@ -146,11 +147,26 @@ def _evidence(evidence: Evidence, page: WastePage, visit: Visit) -> None:
             "p", tag("b", visit.say("建议：", "Do: ")), pick(language, *remedy), cls="action"),
         unverified,
         _decisions(evidence, page, visit),
+        _decide(waste, visit),
     )  # fmt: skip
 
 
 def _fact(name: str, value: str) -> Safe:
     return tag("tr", tag("th", name, scope="row"), tag("td", value, cls="num"))
+
+
+def _decide(waste: Waste, visit: Visit) -> Safe | None:
+    """Offer to say what becomes of it; a reason is kept with it."""
+    options = [
+        tag("option", pick(visit.language, *names).capitalize(), value=state,
+            selected=state == waste.state)
+        for state, names in DECISIONS.items()
+    ]  # fmt: skip
+    states = tag("select", *options, name_="arguments.state", aria_label=visit.say("状态", "State"))
+    return request_form(
+        visit, "waste.decide", hidden(waste=waste.waste_id), states, reason_field(visit),
+        cls="fields next",
+    )  # fmt: skip
 
 
 def _decisions(evidence: Evidence, page: WastePage, visit: Visit) -> Safe | None:

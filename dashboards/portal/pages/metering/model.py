@@ -13,7 +13,7 @@ from dashboards.portal.findings import FLOW_CODES
 from dashboards.portal.gateways import condition
 from dashboards.portal.site import Site
 
-__all__ = ["FlowFinding", "Intake", "Origin", "Refusals", "Worker", "load_intake"]
+__all__ = ["FlowFinding", "Intake", "Metered", "Origin", "Refusals", "Worker", "load_intake"]
 
 _SHOWN_FINDINGS = 12
 _LATE_S = 120.0  # outbox, broker and group commit take seconds
@@ -104,11 +104,39 @@ class FlowFinding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any]
 
 
+class Metered(msgspec.Struct, frozen=True, kw_only=True):
+    """A point with the device that stands there now and its newest reading."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    medium: str
+    commissioning: str
+    device: str | None
+    maker: str | None
+    model: str | None
+    serial: str | None
+    ct_ratio: float | None
+    pt_ratio: float | None
+    simulated: bool
+    registers: int
+    at: dt.datetime | None
+    bad: int  # registers whose newest reading is not good
+    period_s: int | None
+
+    def late(self, now: dt.datetime) -> bool:
+        """Whether its newest reading is too old."""
+        if self.at is None or self.period_s is None:
+            return False
+        return (now - self.at).total_seconds() > max(_LATE_S, _LATE_PERIODS * self.period_s)
+
+
 class Intake(msgspec.Struct, frozen=True, kw_only=True):
     """The whole page."""
 
     site: Site
     origins: list[Origin]
+    meters: list[Metered]
     workers: list[Worker]
     refusals: list[Refusals]
     findings: list[FlowFinding]  # the newest
@@ -158,6 +186,32 @@ def load_intake(connection: psycopg.Connection[Any], site: Site) -> Intake:
     ).fetchone()
     assert count is not None  # count has one row
     return Intake(
-        site=site, origins=origins, workers=workers, refusals=refusals, findings=findings,
+        site=site, origins=origins, meters=_meters(connection, site), workers=workers,
+        refusals=refusals, findings=findings,
         findings_more=count[0] - len(findings),
     )  # fmt: skip
+
+
+def _meters(connection: psycopg.Connection[Any], site: Site) -> list[Metered]:
+    return (
+        connection.cursor(row_factory=class_row(Metered))
+        .execute(
+            "SELECT p.code, r.name_zh, r.name_en, p.medium, r.commissioning, i.device, i.maker,"
+            " i.model, i.serial, i.ct_ratio::double precision AS ct_ratio,"
+            " i.pt_ratio::double precision AS pt_ratio, coalesce(i.simulated, false) AS simulated,"
+            " s.registers, s.at, s.bad, s.period_s"
+            " FROM point p JOIN LATERAL (SELECT * FROM point_record r"
+            "  WHERE r.point_id = p.point_id AND r.superseded_commit_no IS NULL"
+            "  ORDER BY r.valid_from DESC LIMIT 1) r ON true"
+            " LEFT JOIN LATERAL (SELECT * FROM visible_installation i"
+            "  WHERE i.point_id = p.point_id AND i.valid_to IS NULL LIMIT 1) i ON true"
+            " JOIN LATERAL (SELECT count(*) AS registers, max(l.ts) AS at,"
+            "  count(*) FILTER (WHERE l.quality & 255 <> 0) AS bad,"
+            "  min(e.period_s) AS period_s FROM series x LEFT JOIN latest_value l USING (series_id)"
+            "  LEFT JOIN current_epoch e ON e.series_id = x.series_id AND e.valid_to IS NULL"
+            "  WHERE x.point_id = p.point_id) s ON true"
+            " WHERE p.site_id = %s ORDER BY p.code",
+            (site.site_id,),
+        )
+        .fetchall()
+    )

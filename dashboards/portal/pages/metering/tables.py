@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from dashboards.portal.gateways import condition, silent_meters
 from dashboards.portal.markup import Safe, join, tag
-from dashboards.portal.pages.intake.model import Intake, Origin, Refusals, Worker
-from dashboards.portal.pages.intake.words import kind_word, reason_word, state_word
+from dashboards.portal.pages.metering.model import Intake, Origin, Refusals, Worker
+from dashboards.portal.pages.metering.words import kind_word, reason_word, state_word
 from dashboards.portal.state import empty, severity, synthetic
 from dashboards.portal.text import DASH, Language, age, counted, duration, moment, number, pick
 

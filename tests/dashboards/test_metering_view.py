@@ -11,9 +11,9 @@ import pytest
 
 from dashboards.portal.findings import FLOW_CODES, finding_name
 from dashboards.portal.gateways import SILENT_S, condition, condition_word
-from dashboards.portal.pages.intake import tables, words
-from dashboards.portal.pages.intake.model import FlowFinding, Intake, Origin, Refusals, Worker
-from dashboards.portal.pages.intake.view import findings_list
+from dashboards.portal.pages.metering import tables, words
+from dashboards.portal.pages.metering.model import FlowFinding, Intake, Origin, Refusals, Worker
+from dashboards.portal.pages.metering.view import findings_list
 from dashboards.portal.site import Site
 from dashboards.portal.text import Language
 from enpilot.wire import Refusal
@@ -61,7 +61,7 @@ WORKER = Worker(
 
 def page(*origins: Origin, **other: Any) -> Intake:
     said = {"workers": [WORKER], "refusals": [], "findings": [], "findings_more": 0} | other
-    return Intake(site=SITE, origins=list(origins), **said)
+    return Intake(site=SITE, origins=list(origins), meters=[], **said)
 
 
 def named(name: str, **other: Any) -> Origin:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from dashboards.portal.live import load_live
-from dashboards.portal.pages.intake.model import Intake, load_intake
+from dashboards.portal.pages.metering.model import Intake, load_intake
 from dashboards.portal.pages.overview.filters import parse_overview
 from dashboards.portal.pages.overview.model import load_overview
 from dashboards.portal.site import first_site, load_site

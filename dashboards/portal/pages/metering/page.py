@@ -7,9 +7,9 @@ from typing import Any
 
 import psycopg
 
-from dashboards.portal.page import Page, Visit
-from dashboards.portal.pages.intake import view
-from dashboards.portal.pages.intake.model import Intake, load_intake
+from dashboards.portal.page import Page
+from dashboards.portal.pages.metering import view
+from dashboards.portal.pages.metering.model import Intake, load_intake
 from dashboards.portal.site import Site
 
 __all__ = ["PAGE"]
@@ -19,12 +19,8 @@ def _load(connection: psycopg.Connection[Any], site: Site, _: Mapping[str, str])
     return load_intake(connection, site)
 
 
-def _build(page: Intake, visit: Visit) -> None:
-    view.build(page, visit.language)
-
-
 PAGE = Page(
-    code="intake", path="intake", names=("数据接入", "Data intake"), group="plant",
+    code="metering", path="metering", names=("采集", "Metering"), group="plant",
     question=("数据都进来了吗？丢了、拒了什么？", "Do data come in, and what was lost or refused?"),
-    load=_load, build=_build,
+    load=_load, build=view.build,
 )  # fmt: skip

@@ -8,9 +8,11 @@ from nicegui import ui
 
 from dashboards.portal.findings import finding_name
 from dashboards.portal.markup import Safe, join, tag
-from dashboards.portal.pages.intake.model import FlowFinding, Intake
-from dashboards.portal.pages.intake.tables import origins_table, refusals_table, workers_table
-from dashboards.portal.pages.intake.words import finding_detail, opening
+from dashboards.portal.page import Visit
+from dashboards.portal.pages.metering.meters import meters_table
+from dashboards.portal.pages.metering.model import FlowFinding, Intake
+from dashboards.portal.pages.metering.tables import origins_table, refusals_table, workers_table
+from dashboards.portal.pages.metering.words import finding_detail, opening
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import severity
 from dashboards.portal.text import Language, moment, number, pick
@@ -18,8 +20,9 @@ from dashboards.portal.text import Language, moment, number, pick
 __all__ = ["build", "findings_list"]
 
 
-def build(page: Intake, language: Language) -> None:
+def build(page: Intake, visit: Visit) -> None:
     """Add the page being built."""
+    language = visit.language
     block(
         tag("h1", opening(language, page), cls="opening"),
         tag("p", _subline(language, page), cls="subline"),
@@ -28,6 +31,10 @@ def build(page: Intake, language: Language) -> None:
         with ui.element("section").classes("span12"):
             block(section(pick(language, "数据来源", "Sources")))
             block(origins_table(language, page))
+        if page.meters:
+            with ui.element("section").classes("span12"):
+                block(section(pick(language, "表计", "Meters")))
+                block(meters_table(page, visit))
         with ui.element("section").classes("span8"):
             block(section(pick(language, "拒收", "Refused")))
             block(refusals_table(language, page))

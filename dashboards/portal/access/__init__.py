@@ -1,0 +1,1 @@
+"""Who signs in, what they may, and the pages for it."""

@@ -1,0 +1,1 @@
+"""Monthly closing: one screen for what people sign."""

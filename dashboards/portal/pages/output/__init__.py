@@ -1,0 +1,1 @@
+"""Output: what was made, entered or imported."""

@@ -1,0 +1,1 @@
+"""Data quality: which figures cannot be trusted, and who fixes it."""

@@ -1,0 +1,1 @@
+"""Retrofit projects: whether a measure really saved."""

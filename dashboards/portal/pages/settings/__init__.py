@@ -1,0 +1,1 @@
+"""Settings: what the site is registered as, and every change to it."""
