@@ -53,14 +53,15 @@ class ChannelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class GroupSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Who is told what, and in which language.
 
-    ``sites`` are codes, all of them if there are none. In ``quiet_hours``, local to the site, notes
-    wait; warnings and faults never do. ``morning``: takes the morning message too.
+    ``sites`` are codes; empty, ``sites`` and ``severities`` are all of them. In ``quiet_hours``,
+    local to the site, notes wait; warnings and faults never do. ``morning``: takes the morning
+    message too.
     """
 
     name: _Name
     channel: Annotated[list[ChannelSettings], Meta(min_length=1)]
     language: Literal["zh", "en", "both"] = "both"
-    severities: list[Literal["note", "warning", "fault"]] = ["note", "warning", "fault"]
+    severities: list[Literal["note", "warning", "fault"]] = []
     sites: list[str] = []
     quiet_hours: list[_Hours] = []
     morning: bool = True

@@ -98,6 +98,8 @@ class AppriseChannel:
         service.socket_connect_timeout = service.socket_read_timeout = timeout_s
         self._service = service
         self._scheme = address.split(":", 1)[0].strip().lower()
+        if self._scheme.startswith("mailto"):
+            service.request_rate_per_sec = 0.0  # robots are given their pauses, mail needs none
         self._form = self._formed(form)
         _check_answers(service)
 

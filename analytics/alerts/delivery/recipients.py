@@ -132,7 +132,10 @@ def receivers(groups: Sequence[Recipients], message: Addressed) -> list[Recipien
         return [g for g in of_site if g.settings.morning]
     words = set(re.split(r"[\s,;，；、]+", message.named)) - {""}
     named = [g for g in of_site if g.settings.name in words]
-    return named or [g for g in of_site if message.severity in g.settings.severities]
+    return named or [
+        g for g in of_site
+        if not g.settings.severities or message.severity in g.settings.severities
+    ]  # fmt: skip
 
 
 def is_quiet(group: GroupSettings, message: Addressed, at: dt.datetime, zone: ZoneInfo) -> bool:

@@ -69,19 +69,18 @@ def next_for(queue: Sequence[Waiting], now: dt.datetime) -> int | None:
     Returns
     -------
     int or None
-        The first one; while that waits after failures, none. Once it failed as often as waits grow,
-        the one behind it is tried in turn with it: if that is taken, the first one holds up nobody
-        any more, and is tried in its own time (F38).
+        The first one, by its own waits; while it waits, none. Each time that it failed after the
+        waits have grown, one behind it is tried too: if that is taken, the first one holds up
+        nobody any more, and is tried in its own time (F38).
     """
     apart = [w for w in queue if w.overtaken and w.attempts >= len(WAITS)]
     line = [w for w in queue if w not in apart]
-    tried = [w for w in line if w.next_at is not None]
-    if tried:
-        last = max(tried, key=lambda w: (w.last_at or now, w.message_id))
-        if last.next_at is None or now >= last.next_at:
-            head, behind = line[0], line[1:2]
-            probe = head.attempts >= len(WAITS) and last is head and behind
-            return behind[0].message_id if probe else head.message_id
-    elif line:
-        return line[0].message_id
+    if line:
+        head, *behind = line
+        if head.next_at is None or now >= head.next_at:
+            return head.message_id
+        last = head.last_at or now
+        tried = any(w.last_at is not None and w.last_at >= last for w in behind)
+        if head.attempts >= len(WAITS) and behind and not tried:
+            return min(behind, key=lambda w: (w.attempts, w.message_id)).message_id
     return next((w.message_id for w in apart if w.next_at is None or now >= w.next_at), None)

@@ -7,9 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from analytics.alerts.words.wording import Line, Wording, amount, amount_beside, local_time
+from analytics.alerts.words.wording import (
+    Line,
+    Wording,
+    amount,
+    amount_beside,
+    lasting,
+    local_time,
+)
 from enpilot.code_words import FINDINGS
-from enpilot.text import Language, clock, counted, duration, pick
+from enpilot.text import Language, clock, counted, pick
 
 __all__ = ["alert_wording"]
 
@@ -21,7 +28,7 @@ _SEVERITIES: Final = {"note": ("提示", "Note"), "warning": ("警告", "Warning
                       "fault": ("故障", "Fault")}  # fmt: skip
 # What the value is, by kind of rule; "the value" of the others.
 _VALUES: Final = {
-    "deadline": ("剩余", "left"), "silent": ("无数据已有", "no data for"),
+    "deadline": ("剩余", "time left"), "silent": ("无数据已有", "no data for"),
     "gateway": ("失联已有", "not heard of for"), "finding": ("存在已有", "open for"),
     "correction": ("等待已有", "waiting for"), "output_missing": ("未录入班次", "shifts missing"),
     "demand": ("本窗口预计需量", "this window's forecast"),
@@ -68,10 +75,14 @@ def alert_wording(
     count = int(facts.get("group_size") or 1)
     who = _of(language, facts, "subject")
     what = _versus(language, facts, facts.get("unit") or "", facts) if count == 1 else ""
+    if what and facts.get("rule_kind") in _LENGTHS:
+        what = f"{pick(language, *_VALUES[facts['rule_kind']])} {what}"
     if count > 1:
         who = pick(language, f"{count} 项", counted(count, "subject"))
     subject = pick(language, f"【{head}】{name}", f"[{head}] {name}")
-    about = " ".join(part for part in (who, what) if part)
+    # A length of time has a word before it, "no data for 7 min", which English sets apart.
+    apart = ", " if language == "en" and what and facts.get("rule_kind") in _LENGTHS else " "
+    about = apart.join(part for part in (who, what) if part)
     if about:
         subject = pick(language, f"{subject}：{about}", f"{subject}: {about}")
     subject = f"{subject} · {site[0]}"
@@ -132,7 +143,7 @@ def _over(
         yield Line(pick(language, "恢复于", "Over at"), local_time(language, at, zone))
     since = _instant(more.get("since"))
     if since is not None and at is not None:
-        lasted = duration(language, (at - since).total_seconds())
+        lasted = lasting(language, (at - since).total_seconds())
         begun = local_time(language, since, zone)
         yield Line(pick(language, "持续", "Lasted"),
                    pick(language, f"{lasted}，自 {begun}", f"{lasted}, from {begun}"))  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from analytics.alerts.morning.said import Morning
-from analytics.alerts.words.wording import Line, Wording
+from analytics.alerts.words.wording import Line, Wording, amount
 from enpilot.code_words import WITHHELD
 from enpilot.text import (
     Language,
@@ -31,6 +31,12 @@ _BASES: Final = {
     "target": ("目标", "the target"),
     "like_days": ("前四周的同一星期几", "the same weekday of the four weeks before"),
 }
+_SHORT: Final = {
+    "baseline": ("应有值", "what was expected"),
+    "target": ("目标", "the target"),
+    "like_days": ("平常", "the usual"),
+}
+_NEAR: Final = 0.005
 # A part of the whole that is nearly all of it.
 _SAME: Final = 0.001
 
@@ -80,9 +86,9 @@ def _headline(language: Language, said: Morning) -> str:
     if said.intensity is not None:
         figure = str(intensity(language, said.intensity, said.energy_unit, said.output_unit))
         head = pick(language, f"昨天{said.name_zh} {figure}", f"yesterday {figure}")
-        if said.distance is not None:
-            off = _off(language, said.distance)
-            return pick(language, f"{head}，比应有值{off}", f"{head}, {off} what was expected")
+        if said.distance is not None and said.basis is not None:
+            off, what = _off(language, said.distance), pick(language, *_SHORT[said.basis])
+            return pick(language, f"{head}，比{what}{off}", f"{head}, {off} {what}")
         return head
     if said.withheld_code is not None:
         return pick(
@@ -154,8 +160,11 @@ def _cause(language: Language, said: Morning) -> str:
     if cause.kind == "withheld":
         return _reason(language, cause.code)
     if cause.kind == "none":
-        near = said.distance is not None and abs(said.distance) < 0.005
-        if near:
+        if not said.has_figure:
+            return pick(language, "没有收到数据", "no data came")
+        if said.distance is None:
+            return pick(language, "没有可比的应有值", "there is nothing to compare with")
+        if abs(said.distance) < _NEAR:
             return pick(language, "与应有值一致", "as expected")
         return pick(language, "没有单一原因", "no single cause")
     moved = "" if cause.tce is None else _moved(language, cause.tce, cause.share)
@@ -166,7 +175,7 @@ def _cause(language: Language, said: Morning) -> str:
 
 
 def _moved(language: Language, tce: float, part: float | None) -> str:
-    size = str(coal(language, abs(tce)))
+    size = amount(language, abs(tce), "tce")
     word = pick(language, *(("多用", "more") if tce > 0 else ("少用", "less")))
     if part is None:
         return pick(language, f"，{word} {size}", f", {size} {word}")
@@ -190,7 +199,7 @@ def _action(language: Language, said: Morning) -> str:
         return pick(
             language,
             f"处理最贵的浪费线索：{name}{kind}，一年 {yuan}。{remedy}",
-            f"take the dearest waste: {name}, {kind}, {yuan} a year. {remedy}",
+            f"take the dearest waste: {name}, {kind}, {yuan} a year: {remedy}",
         )
     if action.kind == "point":
         return pick(
@@ -203,6 +212,14 @@ def _action(language: Language, said: Morning) -> str:
             language,
             f"与{name}的班长核对待料、空转和启停",
             f"go through waiting, idling and starts with the lead of the {name} shift",
+        )
+    if not said.has_figure:
+        return pick(
+            language, "检查网关和表计是否在线", "check whether gateways and meters are heard of"
+        )
+    if said.distance is not None and said.distance >= _NEAR:
+        return pick(
+            language, "在总览中逐班、逐表查看", "look through shifts and meters on the overview"
         )
     return pick(language, "无需处理", "nothing to do")
 

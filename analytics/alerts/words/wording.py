@@ -21,8 +21,18 @@ from enpilot.text import (
     unit_name,
 )
 
-__all__ = ["Line", "Wording", "amount", "amount_beside", "local_time", "to_markdown", "to_text"]
+__all__ = [
+    "Line",
+    "Wording",
+    "amount",
+    "amount_beside",
+    "lasting",
+    "local_time",
+    "to_markdown",
+    "to_text",
+]
 
+_WHOLE: Final = re.compile(r"\.0 ")
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>])")
 
 
@@ -84,14 +94,16 @@ def to_markdown(language: Language, wording: Wording) -> str:
         Paragraphs without the subject; what names hold of Markdown is shown as it is (F38).
     """
     colon = pick(language, "：", ": ")
-    out = []
+    out = ""
     for line in wording.lines:
         said = _escaped(line.said)
         if line.link is not None:
             said = f"[{said}]({line.link})"
         label = f"**{_escaped(line.label)}**{colon}" if line.label else ""
-        out.append(f"{'- ' if line.bullet else ''}{label}{said}")
-    return "\n\n".join(out)
+        # Robots run lines together that no empty line parts; items of a list stay lines.
+        out += ("\n" if line.bullet else "\n\n") if out else ""
+        out += f"{'- ' if line.bullet else ''}{label}{said}"
+    return out
 
 
 def _escaped(text: str) -> str:
@@ -118,10 +130,19 @@ def amount(language: Language, value: float | None, unit: str) -> str:
     if value is None:
         return pick(language, "未知", "not known")
     if unit == "s":
-        return duration(language, value)
+        return lasting(language, value)
     if unit == "元":
         return money(language, value)
-    return _with_unit(language, significant(value), unit)
+    return _with_unit(language, _trimmed(significant(value)), unit)
+
+
+def lasting(language: Language, seconds: float) -> str:
+    """Write how long something is or was [s]: 7 分钟, 1.5 h; F36."""
+    return _WHOLE.sub(" ", duration(language, seconds))
+
+
+def _trimmed(value: str) -> str:
+    return value.rstrip("0").rstrip(".") if "." in value else value
 
 
 def amount_beside(language: Language, value: float | None, limit: float, unit: str) -> str:
