@@ -32,7 +32,19 @@ _log = structlog.get_logger("alerts")
 
 
 def portal_address(settings: AlertSettings) -> str | None:
-    """Return the address with which links begin, None if nobody said it; F38."""
+    """Return the address with which the links of messages begin.
+
+    Parameters
+    ----------
+    settings
+        As written.
+
+    Returns
+    -------
+    str or None
+        That of the settings, else of ENPILOT_PORTAL_ADDRESS; without either there are no links.
+        F38.
+    """
     return settings.portal_address or os.environ.get("ENPILOT_PORTAL_ADDRESS") or None
 
 
@@ -57,12 +69,16 @@ def run_alerts(settings: AlertSettings, url: str) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    evaluate = _Evaluate(settings)
+    if not groups:
+        run_connected(url, "alerts", stop, evaluate.step)
+        return
     deliver = _Deliver(settings, groups, stop)
     faults: list[BaseException] = []
 
     def delivering() -> None:
         try:
-            run_connected(url, "alerts", stop, deliver.step)
+            run_connected(url, "alert-delivery", stop, deliver.step)
         except BaseException as fault:  # noqa: BLE001  # ends the service, with its reason
             faults.append(fault)
             stop.set()
@@ -70,7 +86,7 @@ def run_alerts(settings: AlertSettings, url: str) -> None:
     thread = threading.Thread(target=delivering, name="delivery")
     thread.start()
     try:
-        run_connected(url, "alerts", stop, _Evaluate(settings).step)
+        run_connected(url, "alerts", stop, evaluate.step)
     finally:
         stop.set()
         thread.join()

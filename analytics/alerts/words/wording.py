@@ -137,7 +137,20 @@ def amount(language: Language, value: float | None, unit: str) -> str:
 
 
 def lasting(language: Language, seconds: float) -> str:
-    """Write how long something is or was [s]: 7 分钟, 1.5 h; F36."""
+    """Write how long something is or was.
+
+    Parameters
+    ----------
+    language
+        Of the message.
+    seconds
+        How long [s].
+
+    Returns
+    -------
+    str
+        In the unit that fits, without a zero behind the point: 7 分钟, 1.5 h (F36).
+    """
     return _WHOLE.sub(" ", duration(language, seconds))
 
 
