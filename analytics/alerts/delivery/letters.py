@@ -134,7 +134,7 @@ def _letter(
 ) -> Letter:
     return Letter(
         key,
-        " / ".join(w.subject for _, w in wordings),
+        " ".join(" / ".join(w.subject for _, w in wordings).split()),  # a header is one line
         "\n\n".join(to_text(language, w) for language, w in wordings),
         "\n\n---\n\n".join(to_markdown(language, w) for language, w in wordings),
         " / ".join(w.short for _, w in wordings),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
@@ -68,7 +68,7 @@ def choose(candidates: Sequence[Candidate], excess_tce: float | None) -> Cause:
         better name. Without a distance the largest waste; else of kind "none" (F38).
     """
     if excess_tce is None:
-        wastes = [c for c in candidates if c.cause.kind == "waste"]
+        wastes = [c for c in candidates if c.cause.kind == "waste" and c.tce > 0]
         best = max(wastes, key=lambda c: c.tce, default=None)
         return Cause(kind="none") if best is None else _said(best, None)
     sign = 1.0 if excess_tce > 0 else -1.0
@@ -134,14 +134,13 @@ def find_cause(
     if morning.withheld_code is not None and morning.intensity is None:
         code = morning.withheld_code
         return Cause(kind="withheld", code=code), Action(kind="withheld", code=code)
+    if not morning.has_figure:
+        return Cause(kind="none"), Action(kind="none")
     if morning.distance is not None and abs(morning.distance) < _NEAR:
         return Cause(kind="none"), _dearest(connection, site)
-    candidates = [
-        *_wastes(connection, site, day),
-        *_points(connection, site, day, like, enpi_id, morning),
-        *_shifts(connection, day, enpi_id, excess),
-    ]
-    cause = choose(candidates, excess.tce)
+    points = _points(connection, site, day, like, enpi_id, morning)
+    wastes = _within(_wastes(connection, site, day), points)
+    cause = choose([*wastes, *points, *_shifts(connection, day, enpi_id, excess)], excess.tce)
     if cause.kind in ("waste", "point", "shift") and (cause.tce or 0.0) > 0:
         return cause, Action(kind=cause.kind, code=cause.code, name_zh=cause.name_zh,
                              name_en=cause.name_en)  # fmt: skip
@@ -149,7 +148,7 @@ def find_cause(
 
 
 _OPEN_WASTE: Final = (
-    " FROM waste_finding w JOIN LATERAL (SELECT name_zh, name_en FROM point_record r"
+    " FROM waste_finding w JOIN LATERAL (SELECT name_zh, name_en, role FROM point_record r"
     "  WHERE r.point_id = w.point_id AND r.superseded_commit_no IS NULL"
     "  ORDER BY r.valid_from DESC LIMIT 1) r ON true"
     " LEFT JOIN waste_decision d ON d.waste_id = w.waste_id AND d.superseded_commit_no IS NULL"
@@ -179,13 +178,21 @@ def _wastes(connection: psycopg.Connection[Any], site: AlertSite, day: dt.date) 
         "SELECT w.kind, r.name_zh, r.name_en, w.point_id, w.tce, w.measured_from, w.measured_to"
         + _OPEN_WASTE
         + " AND w.tce > 0 AND w.measured_from < %(until)s AND w.measured_to > %(begin)s"
-        " AND coalesce(d.state, 'open') <> 'not_waste'",
+        " AND coalesce(d.state, 'open') <> 'not_waste'"
+        # That the site as a whole used more than on comparable days is no cause of it.
+        " AND NOT (w.kind = 'profile_exceeded' AND r.role = 'boundary')",
         {"site": site.site_id, "meters": list(_METER_KINDS), "begin": begin, "until": until},
     ):
         part = (min(to, until) - max(since, begin)) / (to - since)
         cause = Cause(kind="waste", code=kind, name_zh=zh, name_en=en)
         found.append(Candidate(cause, tce * part, point_id))
     return found
+
+
+def _within(wastes: Sequence[Candidate], points: Sequence[Candidate]) -> list[Candidate]:
+    """Let a waste explain no more than its meter is above its usual: the rest is usual."""
+    known = {c.point_id: c.tce for c in points}
+    return [replace(w, tce=min(w.tce, known.get(w.point_id, w.tce))) for w in wastes]
 
 
 def _points(

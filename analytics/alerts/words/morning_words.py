@@ -19,7 +19,6 @@ from enpilot.text import (
     intensity,
     money,
     pick,
-    quantity,
     share,
 )
 from enpilot.waste_words import KINDS, REMEDIES
@@ -123,7 +122,7 @@ def _figures(language: Language, said: Morning) -> Iterator[Line]:
         yield Line(pick(language, "用能", "Energy"), pick(language, "，", ", ").join(used))
     if said.output is not None:
         yield Line(
-            pick(language, "产量", "Output"), str(quantity(language, said.output, said.output_unit))
+            pick(language, "产量", "Output"), amount(language, said.output, said.output_unit)
         )
     if said.cost_yuan is not None:
         yield Line(pick(language, "能源费用", "Cost"), money(language, said.cost_yuan))

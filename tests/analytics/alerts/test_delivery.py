@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import queue
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,13 +34,13 @@ from tests.analytics.alerts.watched_works import (
     START,
     Clock,
 )
+from tests.e2e.plant_under_test import wait_until
 from tests.imported import apply_plant, import_counts
 from tests.ingest.gateway import PLANT
 from tests.services.mosquitto import Broker
 from tests.services.postgres import DatabaseServer
 
 Connection = psycopg.Connection[Any]
-MQTT = {"host": "127.0.0.1", "protocol": "5"}
 
 
 @pytest.fixture(scope="module")
@@ -371,3 +374,41 @@ def test_the_morning_message_is_sent_once_across_a_restart_and_not_in_the_aftern
     works.execute("TRUNCATE alert_delivery, alert_message")
     write_morning_messages(works, dt.datetime(2026, 3, 2, 4, 1, tzinfo=dt.UTC), times)
     assert works.execute("SELECT count(*) FROM alert_message").fetchone() == (0,)
+
+
+def test_the_service_delivers_while_a_receiver_hangs_and_stops_when_told(
+    works: Connection, works_url: str, tmp_path: Path, hook: Webhook, mails: Mailbox
+) -> None:
+    log, settings = tmp_path / "log", tmp_path / "alerts.toml"
+    settings.write_text(
+        'every_s = 0.1\ntimeout_s = 0.5\n[[group]]\nname = "duty"\nmorning = false\n'
+        + "".join(
+            f'[[group.channel]]\nname = "{c.lower()}"\nurl_env = "TEST_{c}"\n'
+            for c in ("HOOK", "MAIL")
+        ),
+        "utf-8",
+    )
+    hook.open.clear()
+    message = write(works, dt.datetime.now(dt.UTC) - MINUTE)
+    environment = {
+        **os.environ, "ENPILOT_DATABASE_URL": works_url, "TEST_HOOK": hook.address,
+        "TEST_MAIL": mails.address,
+    }  # fmt: skip
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "enpilot", "alerts", "run", settings],
+            env=environment, stdout=out, stderr=out,
+        )  # fmt: skip
+    try:
+        expected = {(message, "duty", "mail", 1, "sent"), (message, "duty", "hook", 1, "retry")}
+        wait_until(lambda: set(tried(works)) == expected, 30)
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    said = log.read_text("utf-8")
+    assert "evaluating" in said
+    assert "Traceback" not in said
+    assert len(mails.mails) == 1
