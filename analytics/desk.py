@@ -90,7 +90,7 @@ class _Replayed(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def run() -> None:
-    """Do what people ask for in the portal until stopped (SIGINT or SIGTERM)."""
+    """Do what people ask for in the portal until stopped, by SIGINT or SIGTERM (D19)."""
     configure_logs()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -104,7 +104,8 @@ def arguments_of(sent: FormData) -> dict[str, Any]:
     """Return a form's fields as arguments: ``arguments.reason``, ``arguments.accept[]:int``.
 
     A name may say what its text is: ``:int`` a whole number, ``:json`` JSON; ``[]`` collects all
-    of the name in a list. An empty text leaves the argument out.
+    of the name in a list; ``detail.amount`` stands within ``detail``. An empty text leaves the
+    argument out.
     """
     arguments: dict[str, Any] = {}
     for name, value in sent.multi_items():
@@ -122,10 +123,12 @@ def arguments_of(sent: FormData) -> dict[str, Any]:
                 read = msgspec.json.decode(text)
             except msgspec.DecodeError:
                 read = text  # the service says what is wrong with it
+        held, _, key = key.rpartition(".")
+        place = arguments.setdefault(held, {}) if held else arguments
         if key.endswith("[]"):
-            arguments.setdefault(key[:-2], []).append(read)
+            place.setdefault(key[:-2], []).append(read)
         else:
-            arguments[key] = read
+            place[key] = read
     return arguments
 
 

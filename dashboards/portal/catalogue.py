@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.portal.page import Page
+from dashboards.portal.pages.alert.page import PAGE as ALERT
+from dashboards.portal.pages.alerts.page import PAGE as ALERTS
 from dashboards.portal.pages.closing.page import PAGE as CLOSING
 from dashboards.portal.pages.cost.page import PAGE as COST
 from dashboards.portal.pages.enpi.page import PAGE as ENPI
@@ -17,6 +19,7 @@ from dashboards.portal.pages.output.page import PAGE as OUTPUT
 from dashboards.portal.pages.overview.page import PAGE as OVERVIEW
 from dashboards.portal.pages.quality.page import PAGE as QUALITY
 from dashboards.portal.pages.readings.page import PAGE as READINGS
+from dashboards.portal.pages.reports.page import PAGE as REPORTS
 from dashboards.portal.pages.retrofits.page import PAGE as RETROFITS
 from dashboards.portal.pages.settings.page import PAGE as SETTINGS
 from dashboards.portal.pages.waste.page import PAGE as WASTE
@@ -29,13 +32,16 @@ PAGES: tuple[Page[Any], ...] = (
     LOAD,
     COST,
     FLOW,
+    ALERTS,
     WASTE,
     QUALITY,
     CLOSING,
     OUTPUT,
     RETROFITS,
+    REPORTS,
     METERING,
     METER,
+    ALERT,
     SETTINGS,
     READINGS,
     MORE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dashboards.portal.text import Language, day_short, number
@@ -20,8 +20,10 @@ __all__ = [
     "line",
     "minute_axis",
     "nice_range",
+    "quarter_steps",
     "range_from_zero",
     "tooltip",
+    "usual_band",
     "value_axis",
     "veil",
     "with_phone",
@@ -136,6 +138,24 @@ def line(name: str, data: list[Any], color: str, **more: Any) -> Option:
     return {"type": "line", "name": name, "data": data, "symbol": "none", "silent": True,
             "lineStyle": {"color": color, "width": width, "type": kind},
             "itemStyle": {"color": color}, "emphasis": {"disabled": True}, **more}  # fmt: skip
+
+
+def quarter_steps(values: Sequence[float | None]) -> list[list[float | None]]:
+    """Return a polyline of steps over quarter-hours, [minute, value]; None lifts the pen."""
+    line: list[list[float | None]] = []
+    for index, value in enumerate(values):
+        line += [[index * 15, value], [index * 15 + 15, value]]
+    return line
+
+
+def usual_band(low: Sequence[float | None], high: Sequence[float | None]) -> list[Option]:
+    """Return the grey band of what is usual for each quarter-hour of a day."""
+    width = [None if a is None or b is None else b - a for a, b in zip(low, high, strict=True)]
+    fill = {"color": "var(--band)", "opacity": 1}
+    return [
+        line("", quarter_steps(low), "transparent", stack="usual", z=1),
+        line("", quarter_steps(width), "transparent", stack="usual", z=1, areaStyle=fill),
+    ]
 
 
 def veil(spans: list[tuple[float, float, str]]) -> Option:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import hashlib
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -22,13 +23,14 @@ from dashboards.portal.database import Reader
 from dashboards.portal.live import LiveTask, load_live
 from dashboards.portal.markup import tag
 from dashboards.portal.page import OfSite, Page, Visit
-from dashboards.portal.shell import Frame, document, frame
+from dashboards.portal.shell import Frame, block, document, frame
 from dashboards.portal.site import load_site
+from dashboards.portal.state import failed
 from dashboards.portal.text import Language, pick
 from enpilot.errors import RetryableError
 
 __all__ = [
-    "LANGUAGE_COOKIE", "add_api", "add_pages", "forbidden", "json_answer", "language_of",
+    "LANGUAGE_COOKIE", "add_api", "add_pages", "broken", "forbidden", "json_answer", "language_of",
     "not_found", "notice", "unavailable",
 ]  # fmt: skip
 
@@ -102,8 +104,12 @@ def _add_page(
             read = await reader.read(load)
         except _ForbiddenError:
             return forbidden(language)
-        except (RetryableError, psycopg.Error) as error:
+        except (RetryableError, psycopg.OperationalError) as error:
             return unavailable(language, error)
+        except Exception:  # noqa: BLE001  # said in words, logged with its traceback
+            number = _number()
+            _log.exception("a page failed", page=page.code, number=number)
+            return broken(language, number)
         if read is None:
             return not_found(language)
         visit = Visit(
@@ -115,11 +121,21 @@ def _add_page(
         _head(language)
         shown = Frame(page=page, head=page.head(read.model, visit), counts=read.counts)
         with frame(shown, visit):
-            page.build(read.model, visit)
+            try:
+                page.build(read.model, visit)
+            except Exception:  # noqa: BLE001  # said and logged; what was built before stays
+                number = _number()
+                _log.exception("a page failed", page=page.code, number=number)
+                block(failed(language, number))
         return None
 
     for path in _paths(page):
         ui.page(f"/s/{{site}}/{path}", language="zh-CN")(show)
+
+
+def _number() -> str:
+    """Return the number under which a defect of ours is found in the log."""
+    return uuid.uuid4().hex[:8]
 
 
 def _add_model(app: FastAPI, page: Page[_Model], reader: Reader) -> None:
@@ -201,9 +217,13 @@ async def _answer(
         model = await reader.read(load)
     except _ForbiddenError:
         return json_answer({"error": "forbidden"}, 403)
-    except (RetryableError, psycopg.Error) as error:
+    except (RetryableError, psycopg.OperationalError) as error:
         _log.warning("database is away", error=str(error).splitlines()[0])
         return json_answer({"error": "database unavailable"}, 503)
+    except Exception:  # noqa: BLE001  # said in words, logged with its traceback
+        number = _number()
+        _log.exception("an answer failed", path=request.url.path, number=number)
+        return json_answer({"error": "internal", "number": number}, 500)
     if model is None:
         return json_answer({"error": "not found"}, 404)
     answer = json_answer(model)
@@ -264,6 +284,15 @@ def forbidden(language: Language) -> HTMLResponse:
     sentence = pick(language, "您没有这个权限；请管理员授权。",
                     "You have no right to this; ask an administrator for it.")  # fmt: skip
     return HTMLResponse(document(language, "403 · Enpilot", sentence, home), status_code=403)
+
+
+def broken(language: Language, number: str) -> HTMLResponse:
+    """Return the page for a defect of ours; the number leads to the log."""
+    return notice(
+        language, 500, ("这个页面出错了。", "This page failed."),
+        (f"其他页面不受影响；请把编号 {number} 告诉管理员。",
+         f"Other pages are not touched; tell the administrator the number {number}."),
+    )  # fmt: skip
 
 
 def unavailable(language: Language, error: Exception) -> HTMLResponse:

@@ -21,6 +21,7 @@ __all__ = [
     "empty",
     "estimated",
     "factor_line",
+    "failed",
     "judgement",
     "misread",
     "not_final",
@@ -148,6 +149,13 @@ def empty(language: Language, zh: tuple[str, str], en: tuple[str, str]) -> Safe:
     """Return an empty section: what belongs here and why it is empty, and one action."""
     what, then = pick(language, zh[0], en[0]), pick(language, zh[1], en[1])
     return tag("div", tag("p", what), tag("p", then, cls="action"), cls="empty")
+
+
+def failed(language: Language, number: str) -> Safe:
+    """Return what stands where a section failed; the number leads to the log."""
+    said = pick(language, f"这一部分出错了（编号 {number}）；请刷新重试。",
+                f"This part failed (number {number}); reload to try again.")  # fmt: skip
+    return tag("div", tag("p", said), cls="empty failed", data_failed=number)
 
 
 def misread(language: Language, given: str | None) -> str | None:

@@ -123,6 +123,8 @@ def _run(
         group.start_enpilot("edge", "edge", "run", str(agent))
         group.start_enpilot("analyze", "analyze", "run")
         group.start_enpilot("alerts", "alerts", "run")
+        group.start_enpilot("ingest-desk", "ingest", "desk")
+        group.start_enpilot("analyze-desk", "analyze", "desk")
         # Before the portal starts: with a person there is no link for a first administrator.
         group.run_enpilot(
             "portal", "invite", "demo", "--role", "administrator", "--everything",
@@ -174,7 +176,7 @@ def _finish(
     streams = msgspec.json.decode(
         group.run_enpilot("edge", "outbox", str(agent), "--json"), type=list[StreamCount]
     )
-    group.stop("ingest", "analyze", "alerts")
+    group.stop("ingest", "analyze", "alerts", "ingest-desk", "analyze-desk")
     group.run_enpilot("analyze", "run", "--once")
     with connect(url, "demo") as connection:
         return read_report(connection, files.years, streams, time.monotonic() - began)

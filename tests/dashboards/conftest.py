@@ -24,6 +24,7 @@ from ingest.imports.output import import_output
 from ingest.imports.plant import import_plant
 from ingest.imports.variables import import_variables
 from tests.dashboards.foundry import put_foundry
+from tests.dashboards.mill import put_mill
 from tests.dashboards.steel_figures import BASE_YEAR, YEAR, put_figures
 from tests.services.postgres import DatabaseServer
 
@@ -62,6 +63,8 @@ def portal_database(
                                " AND computation.site_id = site.site_id")  # fmt: skip
             put_figures(connection)
             put_foundry(connection)
+            put_mill(connection, "mill")
+            put_mill(connection, "asked")  # the one that tests change
             person_id = people.make_person(connection, "tester", "Tester", "test")
             grants.make_grant(
                 connection, person_id, "administrator", grants.Scope(everything=True),

@@ -159,7 +159,7 @@ def expected(caller: Caller, method: str, path: str, site: str) -> int:
         return asked
     if site == FOREIGN and not caller.everywhere:
         return 404
-    if ("{series}" in path or "{point}" in path) and site == FOREIGN:
+    if re.search(r"\{(series|point|rule)\}", path) and site == FOREIGN:
         return 404  # they are of the own site
     if path.endswith("/s/{site}/live"):
         return 200
@@ -206,7 +206,13 @@ def _flat(routes: Sequence[Any]) -> Iterator[Any]:
 
 def _filled(path: str, site: str, series: str) -> str:
     indicator = {OWN: "electricity-per-tonne", FOREIGN: "steam-per-tonne"}[site]
-    words = {"site": site, "indicator": indicator, "series": series, "point": "main"}
+    words = {
+        "site": site,
+        "indicator": indicator,
+        "series": series,
+        "point": "main",
+        "rule": "high-power",
+    }
     return re.sub(r"\{(\w+)(:\w+)?\}", lambda m: words.get(m[1], "999999"), path)
 
 

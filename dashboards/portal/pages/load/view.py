@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nicegui import ui
 
 from dashboards.portal import charts
@@ -133,23 +131,14 @@ def curve_option(page: LoadPage, visit: Visit) -> charts.Option:
     if shown_limit and page.declared_kw is not None:
         tops.append(page.declared_kw)
     high, step = charts.range_from_zero(max(tops, default=0.0))
-    main = charts.line(visit.say("负荷", "load"), _steps(rates), "var(--act)", z=4)
+    main = charts.line(visit.say("负荷", "load"), charts.quarter_steps(rates), "var(--act)", z=4)
     if shown_limit and page.declared_kw is not None:
         label = visit.say(f"申报需量 {number(page.declared_kw)}",
                           f"declared {number(page.declared_kw)}")  # fmt: skip
         main["markLine"] = charts.level(page.declared_kw, label)
     series: list[charts.Option] = []
     if page.usual is not None and len(rates) == 96:
-        low = _steps(page.usual.low)
-        width = [
-            None if a is None or b is None else b - a
-            for a, b in zip(page.usual.low, page.usual.high, strict=True)
-        ]
-        series += [
-            charts.line("", low, "transparent", stack="usual", z=1),
-            charts.line("", _steps(width), "transparent", stack="usual", z=1,
-                        areaStyle={"color": "var(--band)", "opacity": 1}),
-        ]  # fmt: skip
+        series += charts.usual_band(page.usual.low, page.usual.high)
     series.append(main)
     tip = (
         "ps => { const p = ps[ps.length - 1]; if (!p || p.value[1] == null) return '';"
@@ -164,14 +153,6 @@ def curve_option(page: LoadPage, visit: Visit) -> charts.Option:
         tooltip=charts.tooltip(**{":formatter": tip}), series=series,
     )  # fmt: skip
     return charts.with_phone(option, {"xAxis": {"interval": 360}, "grid": {"left": 40, "right": 8}})
-
-
-def _steps(values: list[float | None]) -> list[Any]:
-    """Return a polyline of steps, [minute, value]; None lifts the pen."""
-    line: list[Any] = []
-    for index, value in enumerate(values):
-        line += [[index * 15, value], [index * 15 + 15, value]]
-    return line
 
 
 def _day_table(page: LoadPage, visit: Visit) -> Safe:

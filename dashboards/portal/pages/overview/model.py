@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from dashboards.portal.figures import EnpiFigure, enpi_figures, latest_year_to_date
 from dashboards.portal.live import LiveState, load_live
+from dashboards.portal.pages.overview.context import Around, load_around
 from dashboards.portal.pages.overview.filters import OverviewFilters
 from dashboards.portal.pages.overview.load import Load, load_of_day
 from dashboards.portal.site import Indicator, Site
@@ -64,6 +65,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[FindingRow]
     findings_more: int
     live: LiveState
+    around: Around = Around()
     misread: str | None = None
 
 
@@ -96,7 +98,9 @@ def load_overview(
         indicator=indicator, figure=figure, month=month, year=year, electricity=electricity,
         load=load_of_day(connection, site, first) if site.metered else None,
         findings=findings, findings_more=more,
-        live=load_live(connection, site.site_id), misread=filters.misread,
+        live=load_live(connection, site.site_id),
+        around=load_around(connection, site, first, indicator) if kind == "day" else Around(),
+        misread=filters.misread,
     )  # fmt: skip
 
 

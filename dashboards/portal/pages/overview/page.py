@@ -44,13 +44,9 @@ def _head(page: Overview, visit: Visit) -> Head:
     )
 
 
-def _build(page: Overview, visit: Visit) -> None:
-    view.build(page, visit.language, visit.live)
-
-
 PAGE = Page(
     code="overview", path="overview", names=("总览", "Overview"), group="daily", phone=True,
     question=("昨天怎么样，今天做什么？", "What happened yesterday, what do I do today?"),
     query={"t": "a day, as 2018-09-13, or a month; the last complete one if left out"},
-    load=_load, head=_head, build=_build,
+    load=_load, head=_head, build=view.build,
 )  # fmt: skip

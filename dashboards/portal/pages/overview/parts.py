@@ -11,14 +11,17 @@ from dashboards.portal.text import (
     Figure,
     Language,
     change,
+    clock,
     coal,
     electricity,
     energy,
     intensity,
+    money,
     pick,
     power,
     quantity,
     share,
+    unit_price,
 )
 
 __all__ = ["figures_row", "findings"]
@@ -27,7 +30,9 @@ __all__ = ["figures_row", "findings"]
 def figures_row(language: Language, page: Overview) -> Safe:
     """Return the figures between two rules, each with its reference and its trust."""
     cells = [_intensity_cell(language, page), *_energy_cells(language, page)]
-    cells += [_output_cell(language, page), _coverage_cell(language, page)]
+    cells.append(_output_cell(language, page))
+    around = [_demand_cell(language, page), _cost_cell(language, page)]
+    cells += [c for c in around if c is not None] or [_coverage_cell(language, page)]
     return tag("div", *cells, cls="figures")
 
 
@@ -132,6 +137,10 @@ def _energy_cells(language: Language, page: Overview) -> list[Safe]:
             minutes = page.load.minutes if page.load is not None else 24 * 60
             mean = meters.amount_kwh * 60.0 / minutes
             said = pick(language, f"平均 {power(mean)}", f"mean {power(mean)}")
+            typical = page.around.typical_kwh
+            if typical is not None:
+                like = str(electricity(language, typical))
+                said = pick(language, f"同类日 {like}", f"like days {like}")
             if page.in_progress:
                 said = pick(language, "进行中", "still running")
             made = tag("span", pick(language, "模拟", "simulated"), cls="mark")
@@ -156,6 +165,41 @@ def _output_cell(language: Language, page: Overview) -> Safe:
     mark = synthetic(language, figure.synthetic_output)
     shown = quantity(language, figure.output, figure.output_unit)
     return _cell(language, "output", title, shown, product, mark)
+
+
+def _demand_cell(language: Language, page: Overview) -> Safe | None:
+    demand = page.around.demand
+    if demand is None:
+        return None
+    at = clock(demand.at.astimezone(page.site.zone))
+    said = at
+    if demand.month_kw is not None:
+        month = str(power(demand.month_kw))
+        said = pick(language, f"{at} · 本月最高 {month}", f"{at} · month's highest {month}")
+    over = demand.declared_kw is not None and demand.kw > demand.declared_kw
+    mark = tag("span", pick(language, "超申报", "above declared"),
+               cls="mark warn-text") if over else None  # fmt: skip
+    title = pick(language, "最大需量", "Peak demand")
+    return _cell(language, "demand", title, power(demand.kw), said, mark)
+
+
+def _cost_cell(language: Language, page: Overview) -> Safe | None:
+    cost = page.around.cost
+    if cost is None:
+        return None
+    said = None
+    if cost.kwh:
+        mean = unit_price(language, cost.yuan / cost.kwh, "kWh")
+        said = pick(language, f"均价 {mean}", f"{mean} on average")
+    mark = join(
+        None if cost.verified else tag("span", pick(language, "未核", "unverified"), cls="mark"),
+        synthetic(language, cost.simulated),
+    )
+    value, _, unit = money(language, cost.yuan).partition(" ")
+    if language == "en":
+        value, unit = unit, value
+    title = pick(language, "电度电费", "Energy charge")
+    return _cell(language, "cost", title, Figure(value, unit), said, mark)
 
 
 def _coverage_cell(language: Language, page: Overview) -> Safe:

@@ -10,7 +10,8 @@ from dashboards.portal import charts
 from dashboards.portal.findings import finding_name
 from dashboards.portal.live import LiveState, LiveTask
 from dashboards.portal.markup import Safe, join, tag
-from dashboards.portal.pages.overview import live_parts, parts
+from dashboards.portal.page import Visit
+from dashboards.portal.pages.overview import around, live_parts, parts
 from dashboards.portal.pages.overview.load import INTERVAL_MINUTES, Load
 from dashboards.portal.pages.overview.model import Overview
 from dashboards.portal.pages.overview.words import opening
@@ -23,8 +24,9 @@ __all__ = ["build", "load_option"]
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
 
 
-def build(page: Overview, language: Language, live: LiveTask) -> None:
+def build(page: Overview, visit: Visit) -> None:
     """Add the overview to the page being built."""
+    language, live = visit.language, visit.live
     block(
         tag("h1", opening(language, page), cls="opening"),
         tag("p", _subline(language, page), cls="subline"),
@@ -39,8 +41,15 @@ def build(page: Overview, language: Language, live: LiveTask) -> None:
         with ui.element("section").classes("span8"):
             _load(language, page, page.load, numbers)
         with ui.element("section").classes("span4"):
-            block(section(pick(language, "数据发现", "Findings")))
+            block(section(pick(language, "要处理", "To do"), pick(language, "按金额", "by money")))
+            block(around.tasks(page.around, visit))
+            block(section(pick(language, "数据发现", "Findings"))).classes("next")
             block(parts.findings(language, page, numbers))
+        for part in (around.indicators, around.shifts, around.weeks):
+            built = part(page.around, visit)
+            if built is not None:
+                with ui.element("section").classes("span4"):
+                    block(built)
         _live(language, page, live)
 
 
@@ -117,7 +126,16 @@ def load_option(language: Language, page: Overview, numbers: dict[int, str]) -> 
     load = page.load
     assert load is not None  # asked only where there is one
     solid, dashed, spans = _runs(load)
-    top = max((i.kw for i in load.intervals), default=0.0)
+    usual = page.around.usual
+    tops = [i.kw for i in load.intervals]
+    if usual is not None:
+        tops += [v for v in usual.high if v is not None]
+    declared = None if page.around.demand is None else page.around.demand.declared_kw
+    if declared is not None and declared <= 1.6 * max(tops, default=0.0):
+        tops.append(declared)
+    else:
+        declared = None
+    top = max(tops, default=0.0)
     high, step = charts.range_from_zero(top)
     veils = [(a, b, "") for a, b in spans]
     veils += [(a, b, pick(language, "无数据", "no data")) for a, b in load.missing]
@@ -131,7 +149,8 @@ def load_option(language: Language, page: Overview, numbers: dict[int, str]) -> 
     unit = pick(language, "平均", "mean")
     guess = pick(language, "估算", "estimated")
     tip = (
-        "ps => { const p = ps.find(q => q.value && q.value[1] != null); if (!p) return '';"
+        "ps => { const p = ps.find(q => q.seriesName && q.value && q.value[1] != null);"
+        " if (!p) return '';"
         " const t = m => String(Math.floor(m / 60)).padStart(2, '0') + ':' +"
         " String(m % 60).padStart(2, '0'); const b = Math.floor(p.axisValue / 15) * 15;"
         f" return t(b) + '–' + t(b + 15) + '<br><b>' +"
@@ -139,12 +158,19 @@ def load_option(language: Language, page: Overview, numbers: dict[int, str]) -> 
         f" (p.seriesName === '{guess}' ? '{guess}' : '{unit}'); }}"
     )
     main = charts.line(unit, solid, "var(--act)", markArea=charts.veil(veils), z=3)
+    if declared is not None:
+        stated = number(declared)
+        main["markLine"] = charts.level(
+            declared, pick(language, f"申报需量 {stated}", f"declared {stated}")
+        )
+    bands = [] if usual is None or load.minutes != 1440 else charts.usual_band(
+        usual.low, usual.high)  # fmt: skip
     option = charts.base_option(
         grid={"left": 46, "right": 12, "top": 22, "bottom": 26},
         xAxis=charts.minute_axis(load.minutes),
         yAxis=charts.value_axis(0, high, step),
         tooltip=charts.tooltip(**{":formatter": tip}),
-        series=[main, charts.line(guess, dashed, "var(--act)", kind="dashed", z=3)],
+        series=[*bands, main, charts.line(guess, dashed, "var(--act)", kind="dashed", z=3)],
     )
     return charts.with_phone(option, {"xAxis": {"interval": 360}, "grid": {"left": 40, "right": 8}})
 

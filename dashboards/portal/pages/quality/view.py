@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from nicegui import ui
 
@@ -32,6 +33,7 @@ from dashboards.portal.text import (
     number,
     pick,
     share,
+    significant,
 )
 from enpilot.waste_words import CRITERIA, OUTCOMES
 
@@ -226,16 +228,49 @@ def _corrections(page: QualityPage, visit: Visit) -> Safe:
                 pick(visit.language, *_STATES[item.state]), _decide(item, visit),
             ]
         )  # fmt: skip
-    return table(columns, rows, cls="", key="corrections", stacked=True)
+    return join(table(columns, rows, cls="", key="corrections", stacked=True), _would_change(visit))
+
+
+def _would_change(visit: Visit) -> Safe | None:
+    """Return what a correction would make of figures, as it was just asked for."""
+    answer = visit.answered
+    if answer is None or answer.kind != "correction.preview" or answer.outcome is None:
+        return None
+    changes = answer.outcome.get("changes", [])
+    if not changes:
+        return tag("p", visit.say("不改变任何数值。", "No figure would change."), cls="none")
+    columns = [visit.say("数值", "Figure"), visit.say("期间", "Period"),
+               numeric(visit.say("现在", "Now")), numeric(visit.say("修正后", "Then")),
+               visit.say("判断", "Judgement")]  # fmt: skip
+    rows: list[list[str | Safe | None]] = []
+    for change in changes[:60]:
+        verdicts = [str(change.get(k) or "") for k in ("verdict_before", "verdict_after")]
+        verdict = verdicts[1] if verdicts[0] == verdicts[1] else " → ".join(verdicts)
+        period = f"{change.get('period_kind', '')} {change.get('period_from', '')}"
+        rows.append(
+            [str(change.get("what", "")), period, _changed(change, "before"),
+             _changed(change, "after"), verdict]
+        )  # fmt: skip
+    return table(columns, rows, cls="", key="would-change")
+
+
+def _changed(change: dict[str, Any], key: str) -> str:
+    value = change.get(key)
+    if not isinstance(value, int | float):
+        return DASH
+    return f"{significant(float(value))} {change.get('unit', '')}"
 
 
 def _decide(item: Correction, visit: Visit) -> Safe | None:
     """Offer what can be done about a correction in its state."""
-    kinds = {"proposed": ("correction.approve", "correction.reject"),
+    kinds = {"proposed": ("correction.preview", "correction.approve", "correction.reject"),
              "in_force": ("correction.revoke",)}.get(item.state, ())  # fmt: skip
+    number = hidden(correction=item.correction_id)
     forms = [
-        request_form(visit, kind, hidden(correction=item.correction_id), reason_field(visit),
-                     quiet=True)
+        request_form(
+            visit, kind, number, None if kind == "correction.preview" else reason_field(visit),
+            quiet=True,
+        )
         for kind in kinds
     ]  # fmt: skip
     shown = [f for f in forms if f is not None]

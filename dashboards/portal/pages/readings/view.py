@@ -11,6 +11,7 @@ from dashboards.portal.findings import finding_name, finding_remedy
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.overview.words import quality_word
+from dashboards.portal.pages.readings.correcting import correction_forms
 from dashboards.portal.pages.readings.model import RawFinding, Reading, Readings
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty, misread, severity
@@ -44,6 +45,10 @@ def build(page: Readings, visit: Visit) -> None:
         with ui.element("section").classes("span4"):
             block(section(visit.say("核算判断", "What the accounting decided")))
             block(_findings(page, visit))
+            forms = correction_forms(page, visit)
+            if forms is not None:
+                block(section(visit.say("修正", "Correct"))).classes("next")
+                block(forms)
             block(section(visit.say("缩小时段", "Shorter spans"))).classes("next")
             block(_hours(page, visit))
 

@@ -1,0 +1,1 @@
+"""Reports: the paper, each with its state, version and checksum."""
