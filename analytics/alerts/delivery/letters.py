@@ -109,7 +109,11 @@ def letter_of_test(languages: Literal["zh", "en", "both"], group: str, channel: 
 def _wording(language: Language, row: Row, portal: str | None) -> Wording:
     site = pick(language, row.site_zh, row.site_en)
     page = row.facts.get("page")
-    link = f"{portal.rstrip('/')}{page}" if portal and page else None
+    link = None
+    if portal and page:
+        # A rule may name its page below the site.
+        path = page if page.startswith("/") else f"/s/{row.site}/{page}"
+        link = f"{portal.rstrip('/')}{path}"
     if row.kind == "morning":
         wording = morning_wording(language, Morning.of(row.facts), site, link, row.key)
     else:

@@ -150,6 +150,11 @@ def test_without_an_address_of_the_portal_there_is_no_link() -> None:
     assert "http" not in letter_of(MESSAGES["firing"], "both", None).text
 
 
+def test_a_rule_may_name_its_page_below_the_site() -> None:
+    text = letter_of(of("firing", page="load?t=2026-03-02"), "en", PORTAL).text
+    assert "https://energy.example.org/s/works/load?t=2026-03-02\n" in text
+
+
 def test_a_name_is_shown_as_it_is_in_markdown() -> None:
     row = of("firing", subject_en="*[x](http://evil.example)")
     assert r"\*\[x\](http" in letter_of(row, "en", None).markdown
