@@ -16,6 +16,7 @@ import psycopg
 
 from dashboards.portal.answers import Answer
 from dashboards.portal.live import LiveTask
+from dashboards.portal.period import Period, period_name
 from dashboards.portal.site import Indicator, Site
 from dashboards.portal.text import Language, pick
 
@@ -29,6 +30,7 @@ __all__ = [
     "PeriodControl",
     "Visit",
     "address",
+    "month_steps",
     "with_query",
 ]
 
@@ -168,6 +170,18 @@ class Page(Generic[_Model]):
     def name(self, language: Language) -> str:
         """Return its title."""
         return pick(language, *self.names)
+
+
+def month_steps(visit: Visit, month: Period, **changed: object) -> PeriodControl:
+    """Return the control of a page of one month; what is ``changed`` goes with every step."""
+    following = month.following()
+    ahead = following.first > visit.site.today
+    return PeriodControl(
+        name=period_name(visit.language, month),
+        previous=visit.here(t=month.previous().text(), **changed),
+        following=None if ahead else visit.here(t=following.text(), **changed),
+        latest=visit.here(t=None, **changed),
+    )
 
 
 def address(site: str, page: str, **query: object) -> str:

@@ -7,10 +7,9 @@ from typing import Any
 
 import psycopg
 
-from dashboards.portal.page import Head, Page, PeriodControl, Visit
+from dashboards.portal.page import Head, Page, Visit, month_steps
 from dashboards.portal.pages.closing import view
 from dashboards.portal.pages.closing.model import ClosingPage, load_closing
-from dashboards.portal.period import period_name
 from dashboards.portal.site import Site
 
 __all__ = ["PAGE"]
@@ -21,15 +20,8 @@ def _load(connection: psycopg.Connection[Any], site: Site, asked: Mapping[str, s
 
 
 def _head(page: ClosingPage, visit: Visit) -> Head:
-    following = page.month.following()
     return Head(
-        period=PeriodControl(
-            name=period_name(visit.language, page.month),
-            previous=visit.here(t=page.month.previous().text()),
-            following=None if following.first > page.site.today else visit.here(
-                t=following.text()),
-            latest=visit.here(t=None),
-        ),
+        period=month_steps(visit, page.month),
         printable=True,
     )  # fmt: skip
 

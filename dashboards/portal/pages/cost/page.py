@@ -7,12 +7,12 @@ from typing import Any
 
 import psycopg
 
-from dashboards.portal.page import Choice, Head, Page, PeriodControl, Visit
+from dashboards.portal.page import Choice, Head, Page, Visit, month_steps
 from dashboards.portal.pages.cost import view
 from dashboards.portal.pages.cost.model import CostPage, load_cost
 from dashboards.portal.period import period_of
 from dashboards.portal.site import Site
-from dashboards.portal.text import month, pick
+from dashboards.portal.text import pick
 
 __all__ = ["PAGE"]
 
@@ -30,18 +30,8 @@ def _head(page: CostPage, visit: Visit) -> Head:
     ]
     if page.bill is None:
         return Head(scopes=scopes)
-    first = period_of("month", page.bill.period_from)
-    following = first.following()
-    return Head(
-        period=PeriodControl(
-            name=month(visit.language, first.first),
-            previous=visit.here(t=first.previous().text()),
-            following=None if following.first > page.site.today else visit.here(
-                t=following.text()),
-            latest=visit.here(t=None),
-        ),
-        scopes=scopes, printable=True,
-    )  # fmt: skip
+    steps = month_steps(visit, period_of("month", page.bill.period_from))
+    return Head(period=steps, scopes=scopes, printable=True)
 
 
 PAGE = Page(
