@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +32,7 @@ _Key = tuple[str, str]  # group and channel
 _FINAL: Final = frozenset({"sent", "failed", "skipped"})
 # Failures of a message in a row after which a channel is said to be down.
 _DOWN_AFTER: Final = 2
+_UNSAYABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _log = structlog.get_logger("alerts")
 
 
@@ -132,11 +134,12 @@ class Delivery:
         connection
             In autocommit mode.
         wait_s
-            For each attempt at most [s]; what has not ended by then is sent again.
+            For all of it at most [s]; what has not ended by then is sent again.
         """
-        for _ in range(len(self._busy)):
-            self._collect(wait_s)
-        self._write(connection)
+        end = time.monotonic() + wait_s
+        while self._busy and (left := end - time.monotonic()) > 0:
+            self._collect(left)
+            self._write(connection)
 
     def _collect(self, wait_s: float) -> None:
         try:
@@ -264,9 +267,28 @@ class Delivery:
             for opened, group, channel, last in line:
                 if opened.message_id == chosen:
                     attempt = 1 + (last.attempts if last else 0)
-                    row = _row(connection, opened.message_id)
-                    letter = letter_of(row, group.settings.language, self.portal)
-                    self._start(key, channel, letter, opened, attempt)
+                    self._try(connection, group, channel, opened, attempt)
+
+    def _try(
+        self,
+        connection: psycopg.Connection[Any],
+        group: Recipients,
+        channel: Channel,
+        opened: _Open,
+        attempt: int,
+    ) -> None:
+        key = (group.settings.name, channel.name)
+        row = _row(connection, opened.message_id)
+        try:
+            letter = letter_of(row, group.settings.language, self.portal)
+        except _UNSAYABLE as fault:
+            # Facts of another version, say: no wait makes them better, and others shall not wait.
+            error = f"cannot be put into words: {type(fault).__name__}: {fault}"[:300]
+            _insert(connection, opened.site_id, opened.message_id, key, attempt, self.clock(),
+                    "failed", None, error)  # fmt: skip
+            _log.warning("a message cannot be put into words", message=row.key, error=error)
+            return
+        self._start(key, channel, letter, opened, attempt)
 
     def _start(
         self, key: _Key, channel: Channel, letter: Letter, opened: _Open, attempt: int

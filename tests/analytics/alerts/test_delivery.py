@@ -20,7 +20,9 @@ from psycopg.types.json import Jsonb
 
 from analytics.alerts.delivery import Delivery, load_recipients
 from analytics.alerts.delivery.listed import list_deliveries
+from analytics.alerts.messages import Told, write_message
 from analytics.alerts.morning import MorningTimes, write_morning_messages
+from analytics.alerts.rules import Subject, load_alert_site, load_rules
 from analytics.alerts.turns import DELIVERS, take_turn
 from analytics.settings import AlertSettings, ChannelSettings, GroupSettings
 from enpilot.database import connect
@@ -158,7 +160,7 @@ def test_a_breach_is_one_mail_and_one_webhook_in_time_and_so_is_its_end(
     body = firing.get_content()
     assert firing["Subject"].startswith("【警告】功率过高：")
     assert "611 kW，高于限值 500 kW" in body
-    assert "https://energy.example.org/s/works/overview" in body
+    assert "https://energy.example.org/s/works/metering/main" in body
     assert "Synthetic or simulated data" in body
     assert "Look at the load" in body
     assert firing["X-Enpilot-Message"] == hook.taken[0]["id"] == hook.keys[0]
@@ -313,17 +315,30 @@ def test_of_two_processes_one_delivers(works: Connection, works_url: str) -> Non
         assert take_turn(other)  # and the other one may evaluate
 
 
-def test_a_message_that_is_being_sent_takes_no_more_subjects(
+def test_a_message_that_is_being_sent_takes_no_more_subjects(works: Connection) -> None:
+    (rule,) = [r for r in load_rules(works, START) if r.code == "high"]
+    site = load_alert_site(works, rule.site_id)
+    told = [Told(Subject("main", "总", "Main"), START, 610.0, 500.0, 1)]
+    write_message(works, site, rule, "firing", told, START)
+    # Those that follow within a minute are gathered in a second one, until it is taken.
+    for after, taken in ((1, False), (2, False), (3, True)):
+        if taken:
+            works.execute("UPDATE alert_message SET taken_at = now()")
+        write_message(works, site, rule, "firing", told, START + after * SECOND)
+    assert works.execute(
+        "SELECT facts -> 'group_size' FROM alert_message ORDER BY message_id"
+    ).fetchall() == [(1,), (2,), (1,)]
+
+
+def test_a_message_that_cannot_be_put_into_words_holds_up_nobody(
     works: Connection, hook: Webhook, addresses: pytest.MonkeyPatch
 ) -> None:
     sending = Sending(group("duty", "hook"))
-    write(works, START)
-    later = write(works, START + 5 * SECOND)
+    bad = write(works, value="much", limit=1.0)
+    good = write(works)
     sending.send(works, START)
-    rows = works.execute(
-        "SELECT message_id FROM alert_message WHERE taken_at IS NULL ORDER BY 1"
-    ).fetchall()
-    assert rows == [(later,)]
+    sending.send(works, START)
+    assert [t[0::4] for t in tried(works)] == [(bad, "failed"), (good, "sent")]
 
 
 def test_200_silent_meters_are_one_mail_and_a_gateway_that_restarts_is_none(

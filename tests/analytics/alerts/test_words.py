@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from analytics.alerts.delivery.letters import Row, letter_of, letter_of_test
+from analytics.alerts.messages import PAGES
 from analytics.alerts.morning import Action, Cause, Morning
+from dashboards.portal.catalogue import PAGES as PORTAL_PAGES
+from enpilot.plant.alerts import RuleKind
 
 GOLDEN = Path(__file__).with_name("messages.txt")
 PORTAL = "https://energy.example.org/"
@@ -61,7 +65,7 @@ MESSAGES = {
         "firing", "fault", code="meter-silent", rule_kind="silent", name_zh="表计无数据",
         name_en="Meter silent", unit="s", group_size=200,
         subjects=[silent(n) for n in range(1, 11)], **silent(1),
-        more={"last_heard": "2026-03-02T00:56:00+00:00"}, page="/s/works/intake",
+        more={"last_heard": "2026-03-02T00:56:00+00:00"}, page="/s/works/metering/m001",
     ),
     "firing, demand": of(
         "firing", "fault", rule_kind="demand", name_zh="需量将超", name_en="Demand about to exceed",
@@ -148,6 +152,12 @@ def test_each_kind_reads_as_it_was_read() -> None:
 
 def test_without_an_address_of_the_portal_there_is_no_link() -> None:
     assert "http" not in letter_of(MESSAGES["firing"], "both", None).text
+
+
+def test_a_link_of_each_kind_leads_to_a_page_that_there_is() -> None:
+    paths = {re.sub(r"\{\w+\}", "{}", page.path) for page in PORTAL_PAGES}
+    assert PAGES.keys() == set(get_args(RuleKind))
+    assert {path.replace("{subject}", "{}") for path in PAGES.values()} <= paths
 
 
 def test_a_rule_may_name_its_page_below_the_site() -> None:
