@@ -21,6 +21,7 @@ from analytics.alerts.presets import sync_presets
 from analytics.alerts.turns import DELIVERS, take_turn
 from analytics.settings import AlertSettings
 from enpilot.database import run_connected
+from enpilot.settings import SettingsError
 
 __all__ = ["portal_address", "run_alerts"]
 
@@ -94,6 +95,15 @@ def run_alerts(settings: AlertSettings, url: str) -> None:
         raise faults[0]
 
 
+def _morning_times(settings: AlertSettings) -> MorningTimes:
+    at, until = (dt.time.fromisoformat(t) for t in (settings.morning_at, settings.morning_until))
+    if at >= until:
+        raise SettingsError(
+            f"no message can be sent from {at:%H:%M} until {until:%H:%M} - at `$.morning_until`"
+        )
+    return MorningTimes(at, until)
+
+
 class _Evaluate:
     """What one round of evaluation needs to know of the rounds before."""
 
@@ -127,10 +137,7 @@ class _Deliver:
     ) -> None:
         self._every_s = settings.every_s
         self._delivery = Delivery(groups, portal_address(settings))
-        self._times = MorningTimes(
-            dt.time.fromisoformat(settings.morning_at),
-            dt.time.fromisoformat(settings.morning_until),
-        )
+        self._times = _morning_times(settings)
         self._morning = any(g.settings.morning for g in groups)
         self._morning_at: dt.datetime | None = None
         self._failed: list[tuple[int, dt.date]] = []

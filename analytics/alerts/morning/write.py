@@ -18,6 +18,8 @@ from enpilot.errors import EnpilotError
 __all__ = ["MorningTimes", "write_morning_messages"]
 
 _ONE_DAY = dt.timedelta(days=1)
+# So long yesterday's last readings are waited for: a backlog is better told whole than withheld.
+_PATIENCE = dt.timedelta(hours=1)
 # A site without figures of days for so long is told about no day.
 _OF_LATE = dt.timedelta(days=14)
 _FAULTS = (EnpilotError, ArithmeticError, ValueError, LookupError, psycopg.DataError)
@@ -73,6 +75,10 @@ def write_morning_messages(
         today = local.date()
         if _is_written(connection, site_id, today):
             continue
+        midnight = dt.datetime.combine(today, dt.time(0), site.zone)
+        patient = local < dt.datetime.combine(today, times.at, site.zone) + _PATIENCE
+        if patient and not _has_come(connection, site_id, midnight):
+            continue
         try:
             said = load_morning(connection, site, today - _ONE_DAY)
         except _FAULTS as fault:
@@ -98,3 +104,11 @@ def _is_written(connection: psycopg.Connection[Any], site_id: int, today: dt.dat
     ).fetchone()
     assert row is not None
     return bool(row[0])
+
+
+def _has_come(connection: psycopg.Connection[Any], site_id: int, midnight: dt.datetime) -> bool:
+    """Tell whether figures reach to the end of yesterday; True of a site that is not computed."""
+    row = connection.execute(
+        "SELECT data_through FROM computation WHERE site_id = %s", (site_id,)
+    ).fetchone()
+    return row is None or row[0] is None or row[0] >= midnight

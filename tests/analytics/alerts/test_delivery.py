@@ -389,6 +389,15 @@ def test_the_morning_message_is_sent_once_across_a_restart_and_not_in_the_aftern
     works.execute("TRUNCATE alert_delivery, alert_message")
     write_morning_messages(works, dt.datetime(2026, 3, 2, 4, 1, tzinfo=dt.UTC), times)
     assert works.execute("SELECT count(*) FROM alert_message").fetchone() == (0,)
+    # Yesterday's last readings are waited for, but not for long.
+    works.execute(
+        "INSERT INTO computation (site_id, data_version, data_through, code_version)"
+        " SELECT site_id, 1, '2026-03-01T12:00Z', '' FROM site"
+    )
+    for at, written in ((noon, 0), (noon + dt.timedelta(hours=1), 1)):
+        write_morning_messages(works, at, times)
+        assert works.execute("SELECT count(*) FROM alert_message").fetchone() == (written,)
+    works.execute("DELETE FROM computation")
 
 
 def test_the_service_delivers_while_a_receiver_hangs_and_stops_when_told(
