@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
+from urllib.parse import unquote
 
 import apprise
 import requests
@@ -24,7 +25,21 @@ __all__ = ["AppriseChannel", "Channel", "Letter", "redacted"]
 # Of what an SMS can hold; a service that takes no more gets the short form.
 _SHORT_BELOW: Final = 1201
 _PLAIN: Final = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
-_SIMPLE: Final = re.compile(r"[A-Za-z]{1,12}|\d{1,5}|yes|no")
+# Values of settings in an address, which are words of sentences too.
+_PLAIN_VALUES: Final = frozenset(
+    {
+        "yes",
+        "text",
+        "html",
+        "markdown",
+        "insecure",
+        "starttls",
+        "ssl",
+        "upstream",
+        "split",
+        "truncate",
+    }
+)
 _LIBRARY: Final = logging.getLogger("apprise")
 
 
@@ -153,8 +168,13 @@ def _asset() -> apprise.AppriseAsset:
 
 def _secrets(address: str) -> list[str]:
     """Return the parts of an address that nobody shall read, the longest first."""
-    parts = re.split(r"[/:@?&=,#\s]+", address.partition("://")[2])
-    return sorted({p for p in parts if p and not _SIMPLE.fullmatch(p)} | {address}, key=len)[::-1]
+    place, _, query = address.partition("://")[2].partition("?")
+    parts = re.split(r"[/:@,#\s]+", place)
+    for pair in query.split("&"):
+        parts += re.split(r"[@,\s]+", pair.partition("=")[2])
+    # As they stand in the address, and as they are meant: %40 is an @.
+    both = {*parts, *map(unquote, parts), address}
+    return sorted((p for p in both if len(p) > 2 and p not in _PLAIN_VALUES), key=len)[::-1]
 
 
 def redacted(text: str, secrets: list[str]) -> str:
@@ -165,7 +185,7 @@ def redacted(text: str, secrets: list[str]) -> str:
     text
         What a service or the library said.
     secrets
-        Parts of the address; those that are plain words are not hidden.
+        Parts of the address; those of one or two characters are not hidden.
 
     Returns
     -------

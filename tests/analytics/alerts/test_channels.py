@@ -6,13 +6,14 @@ import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.alerts.delivery.channels import AppriseChannel
+from analytics.alerts.delivery.channels import AppriseChannel, redacted
 from analytics.alerts.delivery.letters import letter_of_test
 from analytics.alerts.delivery.recipients import Addressed, is_quiet, load_recipients
 from analytics.alerts.delivery.schedule import WAITS, Waiting, next_for, wait_after
@@ -117,6 +118,19 @@ def test_no_secret_of_an_address_is_said(
     said = "".join(capfd.readouterr())
     assert TOKEN not in said
     assert "other-secret" not in said
+
+
+@given(st.text("abz09%4@ +é", min_size=3, max_size=12), st.sampled_from(["user", "path", "query"]))
+def test_whatever_the_secret_a_sentence_with_it_is_said_without(secret: str, where: str) -> None:
+    written = quote(secret, safe="")
+    address = {
+        "user": f"json://me:{written}@127.0.0.1:1/",
+        "path": f"json://127.0.0.1:1/{written}/",
+        "query": f"json://127.0.0.1:1/?-key={written}",
+    }[where]
+    for form in (secret, written):
+        said = redacted(f"Failed at |{form}|.", channel(address)._secrets)
+        assert f"|{form}|" not in said
 
 
 def test_a_receiver_that_hangs_is_given_up(hook: Webhook) -> None:
