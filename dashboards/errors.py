@@ -3,16 +3,19 @@
 ::
 
     EnpilotError
-    └── ConfigurationError
-        ├── PortalRoleError     the database cannot show pages as a person
-        └── AccessError         a person, grant or link that cannot be
+    ├── ConfigurationError
+    │   ├── PortalRoleError     the database cannot show pages as a person
+    │   └── AccessError         a person, grant or link that cannot be
+    ├── OidcRefusedError        a sign-in by an identity provider that does not hold
+    └── RetryableError
+        └── OidcAwayError       the identity provider does not answer
 """
 
 from __future__ import annotations
 
-from enpilot.errors import ConfigurationError
+from enpilot.errors import ConfigurationError, EnpilotError, RetryableError
 
-__all__ = ["AccessError", "PortalRoleError"]
+__all__ = ["AccessError", "OidcAwayError", "OidcRefusedError", "PortalRoleError"]
 
 
 class PortalRoleError(ConfigurationError):
@@ -31,3 +34,11 @@ class AccessError(ConfigurationError):
     def __init__(self, en: str, zh: str) -> None:
         super().__init__(en)
         self.en, self.zh = en, zh
+
+
+class OidcRefusedError(EnpilotError):
+    """A sign-in by an identity provider that does not hold; what is wrong is for the log."""
+
+
+class OidcAwayError(RetryableError):
+    """The identity provider does not answer."""

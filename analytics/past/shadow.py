@@ -30,11 +30,12 @@ _TIMELESS: Final = frozenset({
     "alert_preset", "alert_progress", "alert_rule", "alert_state", "api_token", "archive_file",
     "area", "baseline", "batch_fold", "catalog", "closed_figure", "correction", "device",
     "dropped_span", "enpi", "enterprise", "figure_version", "import_run", "ingest_count",
-    "ingest_worker", "invoice_line", "non_routine_adjustment", "person", "person_grant", "point",
-    "portal_session", "product", "programme", "publisher", "quarantine", "quarantine_count",
-    "relevant_variable", "request_kind", "retrofit", "role_grant", "role_permission", "scheme",
-    "series", "shift", "sign_in_attempt", "sign_in_link", "site", "source_content",
-    "source_value", "stream", "stream_state", "tariff", "virtual_point", "work_request",
+    "ingest_worker", "invoice_line", "non_routine_adjustment", "person", "person_grant",
+    "person_identity", "point", "portal_session", "product", "programme", "publisher",
+    "quarantine", "quarantine_count", "relevant_variable", "request_kind", "retrofit",
+    "role_grant", "role_permission", "scheme", "series", "shift", "sign_in_attempt",
+    "sign_in_link", "site", "source_content", "source_value", "stream", "stream_state", "tariff",
+    "virtual_point", "work_request",
 })  # fmt: skip
 # Charts are of all readings and stand behind no figure; their views need not be followed.
 _CHARTS: Final = ("chart_", "visible_chart_")

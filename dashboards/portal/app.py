@@ -14,9 +14,10 @@ from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.portal.access import account, people_pages, sign_in
+from dashboards.portal.access import account, oidc_pages, people_pages, sign_in
 from dashboards.portal.access.clients import ClientSweep
 from dashboards.portal.access.middleware import AccessMiddleware
+from dashboards.portal.access.oidc import OidcSettings, Provider
 from dashboards.portal.asking import add_requests
 from dashboards.portal.catalogue import PAGES
 from dashboards.portal.database import AccessDatabase, Asker, Reader
@@ -42,13 +43,15 @@ _HERE = Path(__file__).parent
 _YEAR_S = 365 * 86400
 
 
-def create_app(url: str) -> FastAPI:
+def create_app(url: str, oidc: OidcSettings | None = None) -> FastAPI:
     """Make the application on a database; NiceGUI allows one in a process.
 
     Parameters
     ----------
     url
         The database.
+    oidc
+        The enterprise's identity provider, if there is one.
     """
     reader = Reader(url)
     access = AccessDatabase(url)
@@ -78,7 +81,8 @@ def create_app(url: str) -> FastAPI:
         AccessMiddleware, database=access,
         unavailable=lambda request, error: unavailable(language_of(request), error),
     )  # fmt: skip
-    for area in (sign_in, account, people_pages):
+    app.state.oidc = None if oidc is None else Provider(oidc)
+    for area in (sign_in, oidc_pages, account, people_pages):
         app.include_router(area.router)
     _refusals(app)
     _plain_routes(app, reader)
@@ -164,7 +168,11 @@ def _plain_routes(app: FastAPI, reader: Reader) -> None:
 
     @app.get("/portal/{name}", include_in_schema=False)
     async def asset(name: str) -> Response:
-        kinds = {"tokens.css": "text/css", "preferences.js": "text/javascript"}
+        kinds = {
+            "tokens.css": "text/css",
+            "preferences.js": "text/javascript",
+            "ledger.js": "text/javascript",
+        }
         if name not in kinds:
             return Response(status_code=404)
         headers = {"cache-control": "public, max-age=3600"}

@@ -32,6 +32,8 @@ def run(*, host: str = "127.0.0.1", port: int = 8080, behind_proxy: bool = False
     """Serve the pages until stopped (SIGINT or SIGTERM).
 
     As long as there is no person, it prints a one-time link for the first administrator.
+    ``ENPILOT_OIDC_ISSUER``, ``ENPILOT_OIDC_CLIENT_ID`` and ``ENPILOT_OIDC_CLIENT_SECRET`` name the
+    enterprise's identity provider, if people shall sign in by it too.
 
     Parameters
     ----------
@@ -83,12 +85,14 @@ def _serve(url: str, listening: socket.socket, *, behind_proxy: bool) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # of libraries, while they load
         import uvicorn  # slow to load, and useless where the address is refused
 
+        from dashboards.portal.access.oidc import settings_from
         from dashboards.portal.app import create_app
 
     shown, number = listening.getsockname()[:2]
     print(f"portal on http://{shown}:{number}/", flush=True)
     config = uvicorn.Config(
-        create_app(url), log_level="warning", access_log=False, proxy_headers=behind_proxy,
+        create_app(url, settings_from()), log_level="warning", access_log=False,
+        proxy_headers=behind_proxy,
         forwarded_allow_ips="*" if behind_proxy else None, timeout_graceful_shutdown=3,
     )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):

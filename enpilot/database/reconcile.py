@@ -81,6 +81,7 @@ _PORTAL_PRIVILEGES = (
     ("SELECT, INSERT, UPDATE (used_at)", "sign_in_link"),
     ("SELECT, INSERT, UPDATE (succeeded), DELETE", "sign_in_attempt"),
     ("SELECT, INSERT", "access_log"),
+    ("SELECT, INSERT", "person_identity"),
     ("SELECT, INSERT, UPDATE (revoked_by, revoked_at, last_used_at)", "api_token"),
     *(("SELECT", name) for name in ("role_permission", "person_permission", "site", "site_record",
                                     "enterprise", "enterprise_record", "site_enterprise")),

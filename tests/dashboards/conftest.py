@@ -87,7 +87,7 @@ def portal(portal_database: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @contextmanager
-def running_portal(url: str, folder: Path) -> Iterator[str]:
+def running_portal(url: str, folder: Path, more: dict[str, str] | None = None) -> Iterator[str]:
     """Run a portal on a database, its words in ``folder / "log"``; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -96,7 +96,8 @@ def running_portal(url: str, folder: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "enpilot", "portal", "run", "--port", str(port)],
             env={"ENPILOT_DATABASE_URL": url, "PATH": "/usr/bin:/bin",
-                 "PYTHONPATH": str(_PLANTS.parents[2])},
+                 "PYTHONPATH": str(_PLANTS.parents[2]),
+                 "ENPILOT_PORTAL_ADDRESS": f"http://127.0.0.1:{port}", **(more or {})},
             cwd=folder, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         address = f"http://127.0.0.1:{port}"

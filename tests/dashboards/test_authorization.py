@@ -107,6 +107,8 @@ FREE = {
     ("GET", "/healthz"): 200,
     ("GET", "/login"): 200,
     ("POST", "/login"): 401,
+    ("GET", "/login/oidc"): 404,  # no provider is set up
+    ("GET", "/login/oidc/callback"): 404,
     ("GET", "/link/{token}"): 404,
     ("POST", "/link/{token}"): 404,
     ("GET", "/portal/{name}"): 404,

@@ -178,6 +178,25 @@ def test_a_defect_of_ours_fails_one_page_and_says_its_number(
         connection.execute(broken, (json.dumps(kept[0]),))
 
 
+def test_a_block_from_a_sheet_fills_the_ledger(visit: Any) -> None:  # noqa: F811  # a fixture
+    page = visit("/s/asked/output?t=2025-09&edit=1&lang=en")
+    first = page.locator('[name="2025-09-01|l1|00:00|08:00"]')
+    first.focus()
+    page.evaluate(
+        "() => { const data = new DataTransfer(); data.setData('text', '1.5\\t2\\n3\\t1,234.5\\n');"
+        " document.activeElement.dispatchEvent(new ClipboardEvent('paste',"
+        " {clipboardData: data, bubbles: true, cancelable: true})); }"
+    )
+    filled = {
+        name: page.locator(f'[name="2025-09-{name}"]').input_value()
+        for name in ("01|l1|00:00|08:00", "01|l1|08:00|16:00", "02|l1|00:00|08:00",
+                     "02|l1|08:00|16:00")
+    }  # fmt: skip
+    assert list(filled.values()) == ["1.5", "2", "3", "1234.5"]
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.name") == "2025-09-02|l1|00:00|08:00"
+
+
 def test_an_alert_is_taken_by_a_click(
     visit: Any,  # noqa: F811  # a fixture
     portal_database: str,

@@ -25,7 +25,7 @@ COOKIE: Final = "enpilot_session"
 THEME_COOKIE: Final = "enpilot_theme"
 # Files without a figure, the health check, and what leads in.
 _FREE: Final = re.compile(
-    r"/(healthz|login|favicon\.ico|link/[A-Za-z0-9_-]{1,64}|portal/[^/]+"
+    r"/(healthz|login(/oidc(/callback)?)?|favicon\.ico|link/[A-Za-z0-9_-]{1,64}|portal/[^/]+"
     r"|_nicegui/(?!client/)[^?]*)\Z"
 )
 _API: Final = "/api/"

@@ -20,7 +20,7 @@ from dashboards.portal.access.passwords import SHORTEST, check_password, weaknes
 from dashboards.portal.markup import Safe, tag
 from dashboards.portal.text import Language, pick
 
-__all__ = ["router", "weakness_words"]
+__all__ = ["address_of_browser", "begin_session", "router", "signed_in", "weakness_words"]
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,7 +37,7 @@ async def login(request: Request) -> Response:
     sent = await layout.read_form(request, None)
     name = layout.value_of(sent, "login").strip().lower()
     typed = layout.value_of(sent, "password")
-    address = _address(request)
+    address = address_of_browser(request)
     # Counted as failed in a transaction of its own, whatever becomes of the rest.
     attempt, wait, locks = await layout.database_of(request).run(
         lambda c: lockout.begin_attempt(c, name, address)
@@ -62,10 +62,10 @@ async def login(request: Request) -> Response:
                 "UPDATE person SET password_hash = %s WHERE person_id = %s",
                 (renewed, person_id),
             )
-        return _begin(connection, request, person_id, name)
+        return begin_session(connection, request, person_id, name)
 
     token = await layout.database_of(request).run(begin)
-    return await _signed_in(request, token, local_path(request.query_params.get("next")))
+    return await signed_in(request, token, local_path(request.query_params.get("next")))
 
 
 @router.get("/link/{token}")
@@ -99,7 +99,7 @@ async def link(request: Request, token: str) -> Response:
             person_id = _first_administrator(connection, login_name, layout.value_of(sent, "name"))
         if used.purpose != "sign_in":
             people.set_password(connection, person_id, password, login_name)
-        return _begin(connection, request, person_id, login_name, detail=used.purpose)
+        return begin_session(connection, request, person_id, login_name, detail=used.purpose)
 
     try:
         async with layout.hashing_of(request):
@@ -108,7 +108,7 @@ async def link(request: Request, token: str) -> Response:
         return _link_page(request, found, layout.refusal_words(request, error))
     if begun is None:
         return _no_link(request)
-    return await _signed_in(request, begun, "/")
+    return await signed_in(request, begun, "/")
 
 
 @router.post("/logout")
@@ -121,7 +121,7 @@ async def logout(request: Request) -> Response:
     def end(connection: psycopg.Connection[Any]) -> None:
         sessions.end_session(connection, identity.person_id, session_id)
         log.record(connection, "sign_out", identity.login, identity.person_id,
-                   _address(request))  # fmt: skip
+                   address_of_browser(request))  # fmt: skip
 
     await layout.database_of(request).run(end)
     close_clients(session_ids={session_id})
@@ -142,7 +142,8 @@ def weakness_words(language: Language, weak: str | None) -> str | None:
     }[weak]  # fmt: skip
 
 
-def _address(request: Request) -> str:
+def address_of_browser(request: Request) -> str:
+    """Return where a request comes from."""
     return "unknown" if request.client is None else request.client.host
 
 
@@ -163,13 +164,14 @@ def _failed(
         log.record(connection, "locked", "-", person_id, address)
 
 
-def _begin(
+def begin_session(
     connection: psycopg.Connection[Any],
     request: Request,
     person_id: int,
     login: str,
     detail: str = "password",
 ) -> str:
+    """Begin a session for a person who proved who she is, and return its token."""
     # A new token at each sign-in; the one that came with the request ends.
     former = request.cookies.get(COOKIE)
     if former:
@@ -178,7 +180,7 @@ def _begin(
             " WHERE token_sha256 = %s AND revoked_at IS NULL",
             (sessions.hashed(former),),
         )
-    address = _address(request)
+    address = address_of_browser(request)
     token = sessions.start_session(
         connection, person_id, address, request.headers.get("user-agent", "")
     )
@@ -186,7 +188,8 @@ def _begin(
     return token
 
 
-async def _signed_in(request: Request, token: str, address: str) -> Response:
+async def signed_in(request: Request, token: str, address: str) -> Response:
+    """Return the answer that hands a session to the browser and goes on to a page."""
     identity = await layout.database_of(request).run(lambda c: sessions.find_session(c, token))
     answer = RedirectResponse(address, 303)
     secure = request.url.scheme == "https"
@@ -234,12 +237,24 @@ def _login_page(request: Request, wait_s: int | None) -> Response:
             layout.field(pick(language, "密码", "Password"), "password", "password", required=True,
                          autocomplete="current-password"),
             layout.button(pick(language, "登录", "Sign in")),
+            _provider_link(request, language),
             tag("p", pick(language, "忘记密码：请管理员给一个重设链接。",
                           "Forgotten: ask an administrator for a link to set a new one."),
                 cls="reference"),
         ),
         status=200 if wait_s is None else 401 if wait_s == 0 else 429,
     )  # fmt: skip
+
+
+def _provider_link(request: Request, language: Language) -> Safe | None:
+    """Offer the enterprise's own sign-in, where there is one."""
+    provider = request.app.state.oidc
+    if provider is None:
+        return None
+    name = provider.settings.name
+    query = f"?{request.url.query}" if request.url.query else ""
+    said = pick(language, f"用 {name} 登录 ›", f"Sign in with {name} ›")
+    return tag("p", tag("a", said, href=f"/login/oidc{query}"))
 
 
 def _link_page(request: Request, link: Link, wrong: str | None) -> Response:

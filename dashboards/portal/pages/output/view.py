@@ -106,6 +106,7 @@ def _entering(page: OutputPage, visit: Visit) -> Safe:
     why = tag("input", name_="reason", maxlength=2000, cls="reason", placeholder=said,
               aria_label=said)  # fmt: skip
     cancel = tag("a", visit.say("取消", "Cancel"), href=visit.here(edit=None))
+    ui.add_body_html('<script src="/portal/ledger.js" defer></script>')
     form = request_form(visit, "output.enter", *fields, *was, ledger, supersede, why, cls="entry")
     return join(form, tag("p", cancel, cls="action"))
 
