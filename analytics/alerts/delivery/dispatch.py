@@ -22,7 +22,13 @@ import structlog
 
 from analytics.alerts.delivery.channels import Channel, Letter
 from analytics.alerts.delivery.letters import Row, letter_of
-from analytics.alerts.delivery.recipients import Addressed, Recipients, is_quiet, receivers
+from analytics.alerts.delivery.recipients import (
+    Addressed,
+    Recipients,
+    is_quiet,
+    named_groups,
+    receivers,
+)
 from analytics.alerts.delivery.schedule import GIVEN_UP_AFTER, Waiting, next_for, wait_after
 from analytics.errors import ChannelError
 
@@ -88,6 +94,7 @@ class Delivery:
     _ended: queue.SimpleQueue[_Outcome] = field(default_factory=queue.SimpleQueue)
     _unwritten: list[_Outcome] = field(default_factory=list)
     _down: set[_Key] = field(default_factory=set)
+    _unknown: set[str] = field(default_factory=set)
 
     @property
     def busy(self) -> bool:
@@ -240,6 +247,10 @@ class Delivery:
         return True
 
     def _routes(self, opened: _Open) -> list[tuple[Recipients, Channel]]:
+        known = {g.settings.name for g in self.groups}
+        for name in named_groups(opened.to.named) - known - self._unknown:
+            self._unknown.add(name)
+            _log.warning("a rule names a group that the settings do not have", group=name)
         return [(r, c) for r in receivers(self.groups, opened.to) for c in r.channels]
 
     def _begin(

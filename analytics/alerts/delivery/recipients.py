@@ -14,7 +14,7 @@ from analytics.alerts.delivery.channels import AppriseChannel, Channel
 from analytics.settings import AlertSettings, ChannelSettings, GroupSettings
 from enpilot.settings import SettingsError
 
-__all__ = ["Addressed", "Recipients", "is_quiet", "load_recipients", "receivers"]
+__all__ = ["Addressed", "Recipients", "is_quiet", "load_recipients", "named_groups", "receivers"]
 
 _DEFAULT_GROUP = "default"
 
@@ -130,12 +130,27 @@ def receivers(groups: Sequence[Recipients], message: Addressed) -> list[Recipien
     ]  # fmt: skip
     if message.kind == "morning":
         return [g for g in of_site if g.settings.morning]
-    words = set(re.split(r"[\s,;，；、]+", message.named)) - {""}
-    named = [g for g in of_site if g.settings.name in words]
+    named = [g for g in of_site if g.settings.name in named_groups(message.named)]
     return named or [
         g for g in of_site
         if not g.settings.severities or message.severity in g.settings.severities
     ]  # fmt: skip
+
+
+def named_groups(recipients: str) -> frozenset[str]:
+    """Return the names in what a rule says of recipients.
+
+    Parameters
+    ----------
+    recipients
+        Names with commas or spaces between.
+
+    Returns
+    -------
+    frozenset of str
+        None if it says nothing (F38).
+    """
+    return frozenset(re.split(r"[\s,;，；、]+", recipients)) - {""}
 
 
 def is_quiet(group: GroupSettings, message: Addressed, at: dt.datetime, zone: ZoneInfo) -> bool:

@@ -73,6 +73,8 @@ def alert_wording(
     name = _of(language, facts, "name") or facts.get("code") or ""
     head = pick(language, *_HEADS.get(kind, _SEVERITIES[severity]))
     count = int(facts.get("group_size") or 1)
+    if kind == "firing" and count == 1 and (facts.get("more") or {}).get("over_at"):
+        head = pick(language, f"{head}，已恢复", f"{head}, already over")
     who = _of(language, facts, "subject")
     what = _versus(language, facts, facts.get("unit") or "", facts) if count == 1 else ""
     if what and facts.get("rule_kind") in _LENGTHS:
@@ -100,7 +102,8 @@ def _lines(
     count: int,
     name: str,
 ) -> Iterator[Line]:
-    more = facts.get("more") or {}
+    # What more is known is of the first subject: of several it would be taken for all of them.
+    more = (facts.get("more") or {}) if count == 1 else {}
     unit = facts.get("unit") or ""
     at = _instant(facts.get("at"))
     yield Line(pick(language, "事项", "What"), name)
