@@ -34,16 +34,32 @@ def history(
     scenario: Path,
     *,
     readings: Path | None = None,
-    output: Path,
+    output: Path | None = None,
+    unit: list[int] | None = None,
     since: Annotated[dt.datetime, cyclopts.Parameter(name="--from")],
     until: Annotated[dt.datetime, cyclopts.Parameter(name="--to")],
 ) -> None:
-    """Write what the registers would have shown between two instants, and the production."""
+    """Write what the registers would have shown between two instants, and the production.
+
+    Parameters
+    ----------
+    scenario
+        Its file.
+    readings
+        Gets the counters of each quarter hour, of ``unit`` if some are named.
+    output
+        Gets the production of each shift.
+    unit
+        Units that are written; all if left out.
+    since, until
+        The span; without an offset, in the scenario's zone.
+    """
     described = load_scenario(scenario)
     span = [t if t.tzinfo else t.replace(tzinfo=described.zone) for t in (since, until)]
     if readings is not None:
-        lines = write_readings(described, readings, *span)
+        lines = write_readings(described, readings, span[0], span[1], unit or ())
         print(f"{lines:,} instants in {readings}")
-    entries = write_output(described, output, *span)
-    print(f"{entries:,} production entries in {output}")
+    if output is not None:
+        entries = write_output(described, output, *span)
+        print(f"{entries:,} production entries in {output}")
     print(described.label.en)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,10 +21,17 @@ _SOURCE = (
 )
 
 
-def write_readings(scenario: Scenario, file: Path, since: dt.datetime, until: dt.datetime) -> int:
+def write_readings(
+    scenario: Scenario,
+    file: Path,
+    since: dt.datetime,
+    until: dt.datetime,
+    chosen: Collection[int] = (),
+) -> int:
     """Write the registers of every counter at each quarter hour in [since, until].
 
-    Columns are ``ts`` and ``unit<id>.<quantity>.<channel>`` in register counts.
+    Columns are ``ts`` and ``unit<id>.<quantity>.<channel>`` in register counts; ``chosen`` are the
+    units that are written, all of them if none is named.
 
     Returns
     -------
@@ -33,10 +41,14 @@ def write_readings(scenario: Scenario, file: Path, since: dt.datetime, until: dt
     Raises
     ------
     ScenarioError
-        If the span begins before the plant does.
+        If the span begins before the plant does, or a chosen unit is not in the scenario.
     """
     _require_within(scenario, since)
     units = [u for u in build_units(scenario) if u.unit.kind != "captured"]  # stand still
+    if unknown := set(chosen) - {u.unit.unit for u in units}:
+        raise ScenarioError(f"no unit {min(unknown)} with counters in the scenario")
+    if chosen:
+        units = [u for u in units if u.unit.unit in chosen]
     columns = [(u, r.name) for u in units for r in u.profile.register if r.counter is not None]
     lines = 0
     with file.open("w", encoding="utf-8", newline="") as handle:
@@ -44,7 +56,7 @@ def write_readings(scenario: Scenario, file: Path, since: dt.datetime, until: dt
         table = csv.writer(handle)
         table.writerow(["ts", *(f"unit{u.unit.unit}.{name}" for u, name in columns)])
         for at in _quarters(since, until):
-            numbers = {u.unit.unit: u.numbers(at) for u in units}
+            numbers = {u.unit.unit: u.counters(at) for u in units}
             stamp = dt.datetime.fromtimestamp(at, scenario.zone).isoformat()
             table.writerow([stamp, *(numbers[u.unit.unit][name] for u, name in columns)])
             lines += 1

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 from edge_agent.decode import encode
 from edge_agent.profile import Profile, ProfileRegister, load_profile
 from edge_agent.simulator.scenario import Scenario, Unit
-from edge_agent.simulator.steel_load import QUARTER_S, SteelLoad
+from edge_agent.simulator.steel_load import IDLE_MICRO_KWH, QUARTER_S, SteelLoad
+from edge_agent.simulator.sub_load import SubLoad
 from edge_agent.simulator.wired_load import WiredLoad
 from enpilot.quantities import unit_ratio
 
@@ -37,7 +38,6 @@ _STEAM_IDLE_T_PER_H: Final = 0.5
 _STEAM_T_PER_KWH: Final = 0.004
 _STEAM_LAG_S: Final = 1800
 # Synthetic: pieces follow the load above what the halls take when nothing is made.
-_IDLE_MICRO_KWH_PER_QUARTER: Final = 4_000_000
 _KWH_PER_PIECE: Final = 2.5
 _SCRAP_SHARE: Final = 0.02
 _RANGE: Final = {
@@ -58,10 +58,13 @@ class SimulatedUnit:
         self.unit = unit
         self.profile: Profile = load_profile(unit.profile)
         self._scenario = scenario
-        self._load = load
+        self._load: SteelLoad | SubLoad = load
+        if unit.kind == "sub_electricity":
+            self._load = SubLoad(load, unit.share, scenario.zone)
         self._pieces = _PieceCount(load)
         show: Mapping[str, Callable[[float], dict[str, float]]] = {
             "electricity": self._electricity if unit.wiring is None else self._wired,
+            "sub_electricity": self._electricity,
             "steam": self._steam,
             "pieces": self._piece_counter,
         }
@@ -76,6 +79,15 @@ class SimulatedUnit:
         """Return the register numbers [register counts] by ``quantity.channel``."""
         values = self._show(at_s)
         return {r.name: self._raw(r, values) for r in self.profile.register}
+
+    def counters(self, at_s: float) -> dict[str, float]:
+        """Return the numbers of the counters alone, which is quicker."""
+        counters = [r for r in self.profile.register if r.counter is not None]
+        if self._show != self._electricity:
+            values = self._show(at_s)
+        else:
+            values = {r.name: self._electrical_counts(r, at_s, {}) for r in counters}
+        return {r.name: self._raw(r, values) for r in counters}
 
     def registers(self, at_s: float) -> dict[tuple[str, int], int]:
         """Return the 16-bit words by function and address."""
@@ -200,9 +212,7 @@ class SimulatedUnit:
         return {
             "pieces.good": good,
             "pieces.scrap": scrap,
-            "status.running": int(
-                self._load.power_kw(at_s) * 1e6 / 4 > _IDLE_MICRO_KWH_PER_QUARTER
-            ),
+            "status.running": int(self._load.power_kw(at_s) * 1e6 / 4 > IDLE_MICRO_KWH),
         }
 
     def pieces(self, since_s: float, until_s: float) -> tuple[int, int]:
@@ -244,7 +254,7 @@ class _PieceCount:
         energy = self._load.energy_micro_kwh(
             start + QUARTER_S, improved=False
         ) - self._load.energy_micro_kwh(start, improved=False)
-        return max(0, energy - _IDLE_MICRO_KWH_PER_QUARTER)
+        return max(0, energy - IDLE_MICRO_KWH)
 
 
 def _nothing(at_s: float) -> dict[str, float]:

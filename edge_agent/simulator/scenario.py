@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from edge_agent.simulator.faults import Fault
 from edge_agent.simulator.steel_load import Improvement, SteelLoad
+from edge_agent.simulator.sub_load import Share, overdrawn
 from edge_agent.simulator.wired_load import Wiring
 from enpilot.errors import ConfigurationError
 from enpilot.plant.model import bytes_of
@@ -53,21 +54,31 @@ class Unit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One unit id: what kind of meter it is and which profile's registers it shows.
 
     With ``wiring`` an electricity meter shows that SYNTHETIC load instead of the real one. A
-    ``captured`` unit shows the words of its blocks, always the same ones. A meter of DL/T 645 or
-    CJ/T 188 has a ``meter_address`` instead of a unit id.
+    ``sub_electricity`` meter shows its ``share`` of the real load (SYNTHETIC); ``below`` names the
+    unit that it is under, by default the main feeder. A ``captured`` unit shows the words of its
+    blocks, always the same ones. A meter of DL/T 645 or CJ/T 188 has a ``meter_address`` instead of
+    a unit id.
     """
 
     unit: Annotated[int, Meta(ge=0, le=255)] = 0
     meter_address: str | None = None
-    kind: Literal["electricity", "steam", "pieces", "captured", "water"]
+    kind: Literal["electricity", "sub_electricity", "steam", "pieces", "captured", "water"]
     profile: str
     ct_ratio: Annotated[int, Meta(ge=1)] = 1
     opening_counts: Annotated[int, Meta(ge=0)] = 0
     block: list[CapturedBlock] = []
     fault: list[Fault] = []
     wiring: Wiring | None = None
+    share: list[Share] = []
+    below: Annotated[int, Meta(ge=0, le=255)] | None = None
 
     def __post_init__(self) -> None:
+        if (self.kind == "sub_electricity") != bool(self.share):
+            raise ValueError('`kind` "sub_electricity" and tables `share` go together')
+        if self.below is not None and not self.share:
+            raise ValueError('`below` belongs to a unit of kind "sub_electricity"')
+        if self.share and self.meter_address is not None:
+            raise ValueError("a `sub_electricity` meter has a `unit`: it speaks Modbus")
         if (self.kind == "captured") != bool(self.block):
             raise ValueError('`kind` "captured" and tables `block` go together')
         if self.kind == "water" and self.meter_address is None:
@@ -157,4 +168,28 @@ def load_scenario(file: Path) -> Scenario:
         ) from error
     if (scenario.link == "dial_in") != (scenario.dial_in is not None):
         raise ScenarioError(f'{file}: `link` "dial_in" and a table `dial_in` go together - at `$`')
+    _check_shares(file, scenario)
     return scenario
+
+
+def _check_shares(file: Path, scenario: Scenario) -> None:
+    """Sub-meters never count more than the meter above them."""
+    subs = {u.unit: u.share for u in scenario.unit if u.share}
+    below: dict[int | None, list[list[Share]]] = {}
+    for i, unit in enumerate(scenario.unit):
+        if not unit.share:
+            continue
+        if unit.below is not None and (unit.below not in subs or unit.below == unit.unit):
+            raise ScenarioError(
+                f"{file}: unit {unit.below} is no other `sub_electricity` meter"
+                f" - at `$.unit[{i}].below`"
+            )
+        below.setdefault(unit.below, []).append(unit.share)
+    for above, shares in below.items():
+        when = overdrawn(None if above is None else subs[above], shares)
+        if when is not None:
+            named = "the main feeder" if above is None else f"unit {above}"
+            raise ScenarioError(
+                f"{file}: the sub-meters below {named} count more than it does from {when} on:"
+                " their shares add up to more than its own - at `$.unit`"
+            )

@@ -13,13 +13,15 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
-__all__ = ["QUARTER_S", "Improvement", "SteelLoad", "real_year"]
+__all__ = ["IDLE_MICRO_KWH", "QUARTER_S", "Improvement", "SteelLoad", "real_year"]
 
 QUARTER_S: Final = 900
+# Of a quarter hour: what the halls take when nothing is made, by what nights and Sundays take.
+IDLE_MICRO_KWH: Final = 4_000_000
 _QUARTERS: Final = 35_040
 _DAY_QUARTERS: Final = 96
 # 1 January 2018 was a Monday.
@@ -67,32 +69,32 @@ class SteelLoad:
     """
 
     def __init__(self, first_year: int, zone: ZoneInfo, improvements: list[Improvement]) -> None:
-        self._first_year = first_year
+        self.first_year = first_year
         self._zone = zone
         self._improvements = sorted(improvements, key=lambda i: i.since)
 
     @property
     def first_quarter(self) -> int:
         """Number of the quarter hour, counted from 1970, in which the plant begins."""
-        return int(_year_start(self._first_year, self._zone)) // QUARTER_S
+        return int(_year_start(self.first_year, self._zone)) // QUARTER_S
 
     def energy_micro_kwh(self, at_s: float, *, improved: bool = True) -> int:
         """Return the energy since the first year began [1e-6 kWh] at ``at_s`` [s since 1970]."""
-        year, quarter, share = self._place(at_s)
-        before = sum(self._sums(y, improved)[-1] for y in range(self._first_year, year))
+        year, quarter, share = self.place(at_s)
+        before = sum(self._sums(y, improved)[-1] for y in range(self.first_year, year))
         sums = self._sums(year, improved)
         running = sums[quarter + 1] - sums[quarter]
         return before + sums[quarter] + int(running * share)
 
     def power_kw(self, at_s: float) -> float:
         """Return the mean active power of the running quarter hour [kW]."""
-        year, quarter, _ = self._place(at_s)
+        year, quarter, _ = self.place(at_s)
         sums = self._sums(year, True)
         return (sums[quarter + 1] - sums[quarter]) / 1e6 * 4
 
     def power_factor(self, at_s: float) -> float:
         """Return the power factor of the running quarter hour, 1 where nothing flows."""
-        year, quarter, _ = self._place(at_s)
+        year, quarter, _ = self.place(at_s)
         source = self._source(year, quarter)
         if source is None:
             return 1.0
@@ -102,7 +104,12 @@ class SteelLoad:
         apparent = (active * active + reactive * reactive) ** 0.5
         return active / apparent if apparent else 1.0
 
-    def _place(self, at_s: float) -> tuple[int, int, float]:
+    def quarters(self, year: int) -> list[int]:
+        """Return the energy of each quarter hour of a year [1e-6 kWh]."""
+        return [b - a for a, b in pairwise(self._sums(year, True))]
+
+    def place(self, at_s: float) -> tuple[int, int, float]:
+        """Return year, quarter hour of the year, and how much of it is over, 0 .. 1."""
         year = dt.datetime.fromtimestamp(at_s, self._zone).year
         start = _year_start(year, self._zone)
         quarter, rest = divmod(at_s - start, QUARTER_S)
@@ -117,8 +124,8 @@ class SteelLoad:
     @lru_cache(maxsize=32)  # noqa: B019  # one load a process, and it lives as long
     def _sums(self, year: int, improved: bool) -> list[int]:
         """Return the energy from the year's start to each quarter hour's [1e-6 kWh]."""
-        if year < self._first_year:
-            raise ValueError(f"the plant exists from {self._first_year}, not {year}")
+        if year < self.first_year:
+            raise ValueError(f"the plant exists from {self.first_year}, not {year}")
         days = (dt.date(year + 1, 1, 1) - dt.date(year, 1, 1)).days
         energy = real_year().centi_kwh
         parts = []

@@ -20,6 +20,7 @@ from enpilot.demo.broker import broker_command
 from enpilot.demo.database import embedded_database
 from enpilot.demo.figures import DemoReport, StreamCount, read_report
 from enpilot.demo.history import DemoFiles, import_history, import_output_until
+from enpilot.demo.paperwork import correct, sign_and_invoice
 from enpilot.demo.processes import ProcessGroup, free_port, require_port, running_processes
 
 __all__ = ["app"]
@@ -110,8 +111,10 @@ def _run(
         _say(group.run_enpilot("db", "migrate"))
         import_history(group, files, now, _say)
         import_output_until(group, files, now)
+        correct(group, files)
         _say("computing 计算中 ...")
         group.run_enpilot("analyze", "run", "--once")
+        sign_and_invoice(group, files, url)
         agent = _agent_settings(folder, files, broker_port)
         group.start(broker, command)
         group.wait_for_port(broker, broker_port)

@@ -43,6 +43,18 @@ class PlantReport(msgspec.Struct):
     reporting_completeness: float | None
 
 
+class WorkshopReport(msgspec.Struct):
+    """What lies below the steel works' main feeder, and what people did there."""
+
+    balances: int  # whole months in which the main feeder stands against its sub-meters
+    sub_metered_share: float | None  # of the last one
+    saving_kwh: float | None  # of the retrofit, since it reports
+    saving_claim: str | None
+    months_closed: int
+    invoices_differing: list[str]
+    corrections: dict[str, int]  # by state
+
+
 class DemoReport(msgspec.Struct):
     """See `read_report`. Energy in kWh or tce, intensity in kgce per t of steel."""
 
@@ -63,6 +75,7 @@ class DemoReport(msgspec.Struct):
     reporting_completeness: float | None
     seconds: float
     plants: dict[str, PlantReport]
+    workshops: WorkshopReport
 
 
 def read_report(
@@ -109,12 +122,13 @@ def read_report(
         steel.reporting_completeness,
         round(seconds, 1),
         plants,
+        _workshops(connection, steel.period_to),
     )
 
 
 def _scalar(connection: psycopg.Connection[Any], query: str) -> int:
     row = connection.execute(query).fetchone()
-    assert row is not None  # count(*) always returns a row
+    assert row is not None
     return int(row[0])
 
 
@@ -136,7 +150,8 @@ def _energy_kwh(
         "SELECT sum(i.advance * e.scale) / 1000000 FROM (SELECT epoch_id,"
         "  sum(advance_micro) AS advance FROM interval_advance WHERE ts >= %s AND ts < %s"
         "  GROUP BY epoch_id) i JOIN current_epoch e USING (epoch_id) JOIN site USING (site_id)"
-        " WHERE e.quantity = 'active_energy' AND site.code = 'steel'",
+        "  JOIN point p USING (point_id)"
+        " WHERE e.quantity = 'active_energy' AND site.code = 'steel' AND p.code = 'main'",
         (since, until),
     ).fetchone()
     return None if row is None or row[0] is None else float(row[0])
@@ -153,3 +168,34 @@ def _plants(connection: psycopg.Connection[Any]) -> dict[str, PlantReport]:
             " WHERE p.period_kind = 'year_to_date' ORDER BY s.code, p.period_to DESC"
         )
     }
+
+
+def _workshops(connection: psycopg.Connection[Any], today: dt.date) -> WorkshopReport:
+    site = _scalar(connection, "SELECT site_id FROM site WHERE code = 'steel'")
+    balances = connection.execute(
+        "SELECT b.children / b.main FROM balance_period b JOIN point p"
+        " ON p.point_id = b.parent_point_id WHERE b.site_id = %s AND p.code = 'main'"
+        " AND b.period_kind = 'month' AND b.period_to <= %s"
+        " AND b.period_to = b.period_from + interval '1 month' ORDER BY b.period_from DESC",
+        (site, today),
+    ).fetchall()
+    saving = connection.execute(
+        "SELECT saving, claim FROM saving_result WHERE site_id = %s AND span = 'reporting'", (site,)
+    ).fetchone()
+    closed = connection.execute(
+        "SELECT count(*) FROM period_state WHERE site_id = %s AND action = 'closed'", (site,)
+    ).fetchone()
+    differing = connection.execute(
+        "SELECT subject FROM finding WHERE site_id = %s AND code = 'invoice_differs'"
+        " AND withdrawn_version IS NULL ORDER BY at_ts",
+        (site,),
+    ).fetchall()
+    corrections = connection.execute(
+        "SELECT state, count(*) FROM correction_state WHERE site_id = %s GROUP BY state", (site,)
+    ).fetchall()
+    return WorkshopReport(
+        len(balances), balances[0][0] if balances else None,
+        None if saving is None else saving[0], None if saving is None else saving[1],
+        closed[0] if closed is not None else 0, [subject for (subject,) in differing],
+        dict(corrections),
+    )  # fmt: skip

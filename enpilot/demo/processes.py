@@ -70,8 +70,15 @@ class ProcessGroup:
         """Start one of Enpilot's own services, as an installation does."""
         self.start(name, [sys.executable, "-m", "enpilot", *arguments])
 
-    def run_enpilot(self, *arguments: str) -> str:
+    def run_enpilot(self, *arguments: str, person: str | None = None) -> str:
         """Run one of Enpilot's commands to its end and return what it printed.
+
+        Parameters
+        ----------
+        *arguments
+            The command.
+        person
+            Who is signed in where it runs; facts say so.
 
         Raises
         ------
@@ -83,7 +90,7 @@ class ProcessGroup:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            env=self._environment,
+            env=self._environment | ({} if person is None else {"LOGNAME": person}),
             check=False,
         )
         if done.returncode:

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from playwright.sync_api import expect
 
@@ -25,7 +26,7 @@ from dashboards.portal.pages.output.model import load_output
 from dashboards.portal.pages.quality.model import load_quality
 from dashboards.portal.pages.retrofits.model import load_retrofits
 from dashboards.portal.pages.settings.model import load_settings
-from dashboards.portal.pages.waste.model import load_waste
+from dashboards.portal.pages.waste.model import fold_excess, load_waste
 from dashboards.portal.points import Point
 from dashboards.portal.site import Site, load_site
 from dashboards.portal.text import Language
@@ -34,6 +35,8 @@ from tests.dashboards.mill import KGCE_PER_KWH, MAIN_KWH, PEAK, ZONE
 from tests.dashboards.test_browser import browser, screenshots, visit  # noqa: F401  # fixtures
 
 MONTH = "2025-09"
+DAY = dt.timedelta(days=1)
+replace = msgspec.structs.replace
 
 
 @pytest.fixture
@@ -155,6 +158,19 @@ def test_waste_is_in_the_order_of_its_money_and_meters_stand_apart(
     assert page.evidence.curve.total == pytest.approx(7 * 3040 * 0.25)  # the last week is drawn
     assert load_waste(connection, mill, "done", None).wastes == []
     assert load_waste(connection, mill, "open", "99999").unknown == "99999"
+
+
+def test_one_excess_on_main_and_sub_meter_is_one(connection: Any, mill: Site) -> None:
+    found = load_waste(connection, mill, "open", None).wastes
+    sub = next(w for w in found if w.kind == "profile_exceeded")
+    main = replace(sub, waste_id=1, point_id=1, point="main")
+    parents = {1: None, sub.point_id: 1}
+    folded = fold_excess([sub, main], parents)
+    assert [(w.point, w.also) for w in folded] == [("main", ["rolling"])]
+    later = replace(main, measured_from=sub.measured_to, measured_to=sub.measured_to + DAY)
+    assert len(fold_excess([sub, later], parents)) == 2  # another time is another excess
+    other = replace(main, kind="closed_hours_load")
+    assert len(fold_excess([sub, other], parents)) == 2
 
 
 def test_quality_marks_the_poor_day_and_lists_what_awaits(connection: Any, mill: Site) -> None:

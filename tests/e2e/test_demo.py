@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.simulator.steel_load import real_year
+from edge_agent.simulator.steel_load import SteelLoad, real_year
 from enpilot.demo import broker
+from enpilot.demo.history import ZONE
 from enpilot.demo.processes import free_port, running_processes
 from enpilot.errors import ConfigurationError
 from tests.e2e.plant_under_test import PlantUnderTest, wait_until
@@ -41,7 +43,7 @@ def test_the_demo_imports_lives_computes_and_stops(tmp_path: Path) -> None:
     # The real year, out of the database's intervals (UCI steel data set: 959,637 kWh).
     assert report["baseline_energy_kwh"] == pytest.approx(959_637, rel=1e-4)
     assert sum(real_year().centi_kwh) / 100 == pytest.approx(959_637, abs=1)
-    assert report["meters"] == 3
+    assert report["meters"] == 10  # the main meter, steam, pieces, and seven below the main meter
     assert report["readings_sent"] > 100
     assert report["readings_stored"] == report["readings_sent"]
     assert report["readings_duplicated"] == report["readings_lost"] == 0
@@ -49,11 +51,31 @@ def test_the_demo_imports_lives_computes_and_stops(tmp_path: Path) -> None:
     assert report["energy_tce"] == pytest.approx(report["energy_kwh"] * 0.1229 / 1000)
     assert report["intensity"] == pytest.approx(report["energy_tce"] * 1000 / report["output"])
     assert report["status"] in {"on_track", "slow", "behind"}
+    workshops = report["workshops"]
+    assert workshops["balances"] == 3
+    assert 0.88 < workshops["sub_metered_share"] < 0.97
+    until = dt.date.fromisoformat(report["plants"]["steel"]["period_to"])
+    if until >= dt.date(until.year, 6, 1):  # the retrofit reports from May on
+        assert workshops["saving_claim"] == "claimable"
+        assert workshops["saving_kwh"] == pytest.approx(put_in_kwh(until), rel=0.2)
+    assert workshops["months_closed"] == 2
+    assert len(workshops["invoices_differing"]) == 1
+    assert workshops["corrections"] == {"proposed": 1, "in_force": 1}
     glycerine = report["plants"]["glycerine"]
     assert glycerine["intensity"] == pytest.approx(15.83, abs=0.005)
     assert glycerine["target_intensity"] == pytest.approx(16.59, abs=0.005)
     assert glycerine["status"] == "on_track"
     assert list(tmp_path.iterdir()) == [report_file]
+
+
+def put_in_kwh(until: dt.date) -> float:
+    """The scenario takes 6.2 % off the load, of which 3 % are older than the retrofit."""
+    load = SteelLoad(until.year - 1, ZONE, [])
+    begin, end = (
+        load.energy_micro_kwh(dt.datetime.combine(day, dt.time(), ZONE).timestamp())
+        for day in (dt.date(until.year, 5, 1), until)
+    )
+    return (end - begin) / 1e6 * 0.032
 
 
 def test_without_any_broker_one_line_says_what_to_install(

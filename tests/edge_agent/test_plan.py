@@ -112,8 +112,9 @@ def test_a_birth_says_what_each_column_means(tmp_path: Path) -> None:
     plan = plan_for_agent(plant, "steel-gw1", file)
     assert plan.birth.agent == "steel-gw1"
     assert plan.birth.simulated
-    assert [g.group for g in plan.birth.groups] == [0, 1, 2, 3, 4]
-    assert [g.period_s for g in plan.birth.groups] == [1, 1, 1, 5, 5]
+    # The main meter, steam and pieces; of each of seven sub-meters two quantities.
+    assert [g.group for g in plan.birth.groups] == list(range(19))
+    assert [g.period_s for g in plan.birth.groups] == [1, 1, 1, 5, 5, *[10] * 14]
     energy = plan.birth.groups[0].series[0]
     assert energy == SeriesDeclaration(
         point="main", quantity="active_energy", channel="total", unit="kWh", raw_type="uint32",

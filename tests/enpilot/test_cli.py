@@ -190,7 +190,7 @@ def test_checking_a_plant_imports_nothing_that_a_server_needs(tmp_path: Path) ->
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert "LOADED []" in done.stdout
-    assert "agent steel-gw1: 5 requests a scan, 22 series" in done.stdout
+    assert "agent steel-gw1: 19 requests a scan, 57 series" in done.stdout
     assert "holding 0x0164+28: active_power.L1, active_power.L2, " in done.stdout
 
 

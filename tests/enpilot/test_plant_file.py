@@ -102,7 +102,7 @@ def test_the_demo_s_plants_load_as_they_are_laid_out(tmp_path: Path, year: int) 
     now = dt.datetime(year, 6, 1, tzinfo=dt.UTC)
     files = DemoFiles.lay_out(tmp_path, now, modbus_port=15_020)
     steel = load_plant(files.path("steel.toml"))
-    assert [d.unit for d in steel.device] == [1, 2, 3]
+    assert [d.unit for d in steel.device] == list(range(1, 11))
     assert steel.line[0].port == 15_020
     assert steel.target[0].base_from == dt.date(year - 1, 1, 1)
     assert steel.site.demonstration is not None  # synthetic parts are labelled

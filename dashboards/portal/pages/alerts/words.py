@@ -82,6 +82,15 @@ def limit_text(
 
 def against(language: Language, alert: OpenAlert) -> str:
     """Return the figure beside its limit."""
+    if alert.kind == "deadline" and alert.value is not None:
+        days = number(abs(alert.value))
+        if alert.value < 0:
+            return pick(language, f"已过期 {days} 天", f"{days} days overdue")
+        return pick(language, f"还剩 {days} 天", f"{days} days left")
+    if alert.kind in ("finding", "correction", "silent", "gateway") and alert.value is not None:
+        seconds = alert.value * {"d": 86400.0, "h": 3600.0}.get(alert.unit or "s", 1.0)
+        lasting = duration(language, seconds)
+        return pick(language, f"已持续 {lasting}", f"for {lasting}")
     unit = "" if alert.unit in (None, "1") else f" {alert.unit}"
     limit = significant(alert.threshold)
     if alert.value is None:

@@ -173,11 +173,11 @@ def load_closing(connection: psycopg.Connection[Any], site: Site, asked: str | N
     if period is not None:
         wanted = period_of("month", period.first)
     else:
-        waiting = [m for m in months if m.action != "closed" and m.period_to <= site.today]
-        # A plant that never signed starts with its last month, not with history.
-        first = waiting[0] if any(m.action == "closed" for m in months) and waiting else (
-            max(waiting, key=lambda m: m.period_from) if waiting else None
-        )  # fmt: skip
+        over = [m for m in months if m.period_to <= site.today]
+        signed = max((m.period_to for m in over if m.action == "closed"), default=None)
+        # The next after the last signed one; a plant that never signed begins with its last.
+        after = [m for m in over if signed is not None and m.period_from >= signed]
+        first = next(iter(after), over[-1] if over else None)
         day = site.today if first is None else first.period_to - dt.timedelta(days=1)
         wanted = period_of("month", day)
     state = next(

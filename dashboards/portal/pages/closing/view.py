@@ -142,7 +142,8 @@ def _against(page: ClosingPage, visit: Visit) -> Safe:
         where = pick(language, finding.point_zh or "", finding.point_en or "")
         link = tag("a", name[:1].upper() + name[1:],
                    href=visit.address("quality", t=page.month.text()))  # fmt: skip
-        item(finding.severity, link, f"{where} · {instant(language, local)} · {finding.finding_id}")
+        parts = (where, instant(language, local), f"#{finding.finding_id}")
+        item(finding.severity, link, " · ".join(p for p in parts if p))
     if not items:
         return tag("p", visit.say("没有。", "Nothing."), cls="none")
     return tag("ul", *items, cls="items", id="against")

@@ -235,7 +235,18 @@ def _invoice(page: CostPage, bill: Bill, visit: Visit) -> Safe:
     columns = [visit.say("行", "Line"), numeric(visit.say("发票", "Invoiced")),
                numeric(visit.say("核算", "Computed"))]  # fmt: skip
     rows = [
-        [difference_name(language, d.kind, d.code), _figure(d.invoiced), _figure(d.computed)]
+        [
+            join(
+                difference_name(language, d.kind, d.code),
+                tag(
+                    "span",
+                    f" {visit.say('元', 'CNY') if d.unit == 'yuan' else d.unit}",
+                    cls="reference-inline",
+                ),
+            ),
+            _figure(d.invoiced),
+            _figure(d.computed),
+        ]
         for d in invoice.differences
     ]
     return join(said, table(columns, rows, cls="", key="invoice"))

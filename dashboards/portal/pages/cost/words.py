@@ -37,6 +37,13 @@ _KINDS = {
 }
 
 
+_SUMS = {
+    "total": ("总", "total"),
+    "energy": ("电量", "energy"),
+    "amount": ("金额", "amount"),
+}
+
+
 def line_name(language: Language, line: BillLine) -> str:
     """Name a line as the utility's bill does."""
     name = _line_name(language, line)
@@ -60,5 +67,7 @@ def _line_name(language: Language, line: BillLine) -> str:
 def difference_name(language: Language, kind: str, code: str) -> str:
     """Name a line on which invoice and computation differ."""
     what = pick(language, *_KINDS.get(kind, (kind, kind)))
-    which = pick(language, *(BANDS.get(code) or _PARTS.get(code) or (code, code)))
-    return what if kind == code else f"{what} · {which}"
+    named = _SUMS.get(code) if kind in ("register", "sum", "total") else None
+    which = pick(language, *(named or BANDS.get(code) or _PARTS.get(code) or (code, code)))
+    text = what if kind == code else f"{what} · {which}"
+    return text[:1].upper() + text[1:]

@@ -125,6 +125,11 @@ def to_date_option(language: Language, page: EnpiPage) -> charts.Option:
     bottom, top, step = charts.nice_range([*actual, *target, *ahead, *low, *tops])
     names = [month_short(language, dt.date(page.year, m, 1)) for m in range(1, 13)]
     goal = pick(language, "目标", "target")
+    # Ends that lie close together: the higher one's label goes up, the other one's down.
+    aim, reach = target[11], ahead[11]
+    lift = 0
+    if aim is not None and reach is not None and abs(aim - reach) < (top - bottom) * 0.08:
+        lift = 8 if aim >= reach else -8
     option = charts.base_option(
         grid={"left": 46, "right": 96, "top": 16, "bottom": 24, "outerBoundsMode": "none"},
         xAxis=charts.category_axis(names, boundaryGap=False),
@@ -135,11 +140,11 @@ def to_date_option(language: Language, page: EnpiPage) -> charts.Option:
             charts.line("", band, "transparent", stack="band", connectNulls=True,
                         areaStyle={"color": "var(--band)", "opacity": 0.9}),
             charts.line(goal, target, "var(--acc)", connectNulls=True,
-                        endLabel=_end(goal, target, "var(--acc)", language, page)),
+                        endLabel=_end(goal, target, "var(--acc)", language, page, -lift)),
             charts.line(pick(language, "预计", "forecast"), ahead, "var(--act)", kind="dashed",
                         connectNulls=True,
                         endLabel=_end(pick(language, "预计", "forecast"), ahead, "var(--act)",
-                                      language, page)),
+                                      language, page, lift)),
             charts.line(pick(language, "累计", "to date"), actual, "var(--act)", symbol="circle",
                         symbolSize=5, z=4, connectNulls=False),
         ],
@@ -151,14 +156,20 @@ def to_date_option(language: Language, page: EnpiPage) -> charts.Option:
 
 
 def _end(
-    name: str, values: list[float | None], color: str, language: Language, page: EnpiPage
+    name: str,
+    values: list[float | None],
+    color: str,
+    language: Language,
+    page: EnpiPage,
+    down: int = 0,
 ) -> charts.Option:
-    """Return the label at a line's end: its name and value."""
+    """Return the label at a line's end: its name and value, so many pixels lower."""
     last = next((v for v in reversed(values) if v is not None), None)
     if last is None:
         return {"show": False}
     shown = _shown(page, language, last / intensity_scale(_unit(page)[0]))
-    return {"show": True, "color": color, "fontSize": 11, "formatter": f"{name} {shown}"}
+    return {"show": True, "color": color, "fontSize": 11, "offset": [0, down],
+            "formatter": f"{name} {shown}"}  # fmt: skip
 
 
 def _tip(

@@ -167,7 +167,7 @@ def flow_option(page: FlowPage, visit: Visit) -> charts.Option:
         tooltip={"show": False},
         series=[
             {
-                "type": "sankey", "left": 4, "right": 190, "top": 8, "bottom": 8, "nodeWidth": 8,
+                "type": "sankey", "left": 4, "right": 230, "top": 8, "bottom": 8, "nodeWidth": 8,
                 "nodeGap": 14, "draggable": False, "silent": True, "data": nodes, "links": links,
                 "layoutIterations": 0, "emphasis": {"disabled": True},
                 "label": charts.label("right", fontSize=12),
@@ -238,7 +238,8 @@ def _products(page: FlowPage, visit: Visit) -> Safe:
 def _product(row: ProductPart, visit: Visit) -> list[str | Safe | None]:
     language = visit.language
     kind = pick(language, *_PARTS[row.part])
-    name = pick(language, row.name_zh or row.code, row.name_en or row.code)
+    plain = medium_name(language, row.code)
+    name = pick(language, row.name_zh or plain, row.name_en or plain)
     named = name if row.part == "product" else (f"{kind} · {name}" if name else kind)
 
     def amount(value: float | None) -> str:

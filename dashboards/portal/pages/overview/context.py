@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from dashboards.portal.figures import EnpiFigure, enpi_figures
 from dashboards.portal.pages.alerts.model import load_open
 from dashboards.portal.pages.load.model import day_kinds
+from dashboards.portal.pages.waste.model import STANDS_ALONE
 from dashboards.portal.points import load_points, main_import
 from dashboards.portal.rates import QUARTER_S, load_curve
 from dashboards.portal.site import Indicator, Site
@@ -209,7 +210,8 @@ def _tasks(connection: psycopg.Connection[Any], site: Site) -> list[Task]:
             " w.yuan_a_year::double precision AS yuan_a_year FROM waste_finding w"
             " JOIN LATERAL (SELECT * FROM point_record r WHERE r.point_id = w.point_id"
             "  AND r.superseded_commit_no IS NULL ORDER BY r.valid_from DESC LIMIT 1) r ON true"
-            " WHERE w.site_id = %s AND w.withdrawn_version IS NULL AND NOT EXISTS"
+            " WHERE w.site_id = %s AND w.withdrawn_version IS NULL"
+            f" AND {STANDS_ALONE} AND NOT EXISTS"
             "  (SELECT FROM waste_decision d WHERE d.waste_id = w.waste_id"
             "   AND d.superseded_commit_no IS NULL AND d.state <> 'open')"
             " ORDER BY w.yuan_a_year DESC NULLS LAST, w.yuan DESC NULLS LAST, w.waste_id",

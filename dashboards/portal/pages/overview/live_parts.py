@@ -23,6 +23,7 @@ from dashboards.portal.text import (
 __all__ = ["alerts", "gateways", "live_power"]
 
 _STALE_S = 60.0  # a live value older than this, or three times its period, is not live
+_METERS = 3  # shown live here; each meter has its own page
 _STATES = {
     "firing": ("触发", "firing"),
     "acknowledged": ("已确认", "acknowledged"),
@@ -40,7 +41,14 @@ def live_power(language: Language, state: LiveState, zone: zoneinfo.ZoneInfo) ->
             ("没有上报功率的电表。", "网关上线后，这里每秒更新。"),
             ("No meter reports its power.", "Once a gateway is online, this updates every second."),
         )
-    return join(*(_power(language, p, state, zone) for p in state.power))
+    more = len(state.power) - _METERS
+    rest = pick(
+        language, f"另有 {number(more)} 块表，见“采集”", f"{number(more)} more under Metering"
+    )
+    return join(
+        *(_power(language, p, state, zone) for p in state.power[:_METERS]),
+        tag("p", rest, cls="reference") if more > 0 else None,
+    )
 
 
 def _power(language: Language, item: Power, state: LiveState, zone: zoneinfo.ZoneInfo) -> Safe:
@@ -94,7 +102,7 @@ def _alert(language: Language, item: Alert, zone: zoneinfo.ZoneInfo) -> Safe:
     else:
         word = pick(language, *_STATES.get(item.state, (item.state, item.state)))
     value = None
-    if active and item.value is not None:
+    if active and item.value is not None and unit not in ("d", "h"):
         value = tag("span", f"{number(item.value, 1)} {unit}".rstrip(), cls="right")
     since = None
     if item.since is not None and item.state != "ok":

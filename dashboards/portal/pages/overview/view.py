@@ -145,6 +145,8 @@ def load_option(language: Language, page: Overview, numbers: dict[int, str]) -> 
         assert finding.to is not None  # only those with a span are numbered
         a = max((finding.at - begin).total_seconds() / 60, 0.0)
         b = min((finding.to - begin).total_seconds() / 60, float(load.minutes))
+        if a <= 0 and b >= load.minutes:
+            continue  # weeks long: it says nothing about a part of this day
         veils.append((a, b, f"{mark} {finding_name(language, finding.code)}"))
     unit = pick(language, "平均", "mean")
     guess = pick(language, "估算", "estimated")

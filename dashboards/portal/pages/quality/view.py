@@ -10,6 +10,7 @@ from nicegui import ui
 from dashboards.portal.findings import finding_name, finding_remedy
 from dashboards.portal.forms import hidden, reason_field, request_form
 from dashboards.portal.markup import Safe, join, tag
+from dashboards.portal.media_words import medium_name
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.quality.model import (
     Correction,
@@ -187,7 +188,9 @@ def _finding(item: Found, page: QualityPage, visit: Visit) -> Safe:
     when = instant(visit.language, begin)
     if item.to is not None and item.to > item.at:
         when = f"{when}–{instant(visit.language, item.to.astimezone(zone))}"
-    place = pick(visit.language, item.point_zh or "", item.point_en or "") or item.subject
+    place = pick(visit.language, item.point_zh or "", item.point_en or "") or medium_name(
+        visit.language, item.subject
+    )
     name = finding_name(visit.language, item.code)
     named: str | Safe = name[:1].upper() + name[1:]
     if item.series_id is not None:
@@ -274,7 +277,10 @@ def _decide(item: Correction, visit: Visit) -> Safe | None:
         for kind in kinds
     ]  # fmt: skip
     shown = [f for f in forms if f is not None]
-    return join(*shown) if shown else None
+    if not shown:
+        return None
+    summary = tag("summary", visit.say("处理…", "Decide…"))
+    return tag("details", summary, *shown, cls="table-view decide")
 
 
 def _criteria(page: QualityPage, visit: Visit) -> Safe:
@@ -313,7 +319,8 @@ def _value(item: Criterion, value: float, visit: Visit) -> str:
         return duration(visit.language, value)
     if item.unit == "1" and item.code != "open_findings":
         return share(value)
-    return f"{number(value, 0 if value == round(value) else 2)} {item.unit}".rstrip(" 1")
+    text = number(value, 0 if value == round(value) else 2)
+    return text if item.unit == "1" else f"{text} {item.unit}"
 
 
 def _months(page: QualityPage, visit: Visit) -> Safe | None:

@@ -19,6 +19,7 @@ from dashboards.portal.tables import numeric, table
 from dashboards.portal.text import (
     DASH,
     coal,
+    counted,
     day,
     day_short,
     energy_scale,
@@ -59,15 +60,17 @@ def build(page: RetrofitsPage, visit: Visit) -> None:
 def _opening(page: RetrofitsPage, visit: Visit) -> Safe:
     if not page.retrofits:
         return join(visit.say("还没有登记节能改造项目。", "No retrofit projects yet."))
-    counted = sum(s.counted_tce or 0.0 for r in page.retrofits if (s := _shown(r)) is not None)
+    verified = sum(s.counted_tce or 0.0 for r in page.retrofits if (s := _shown(r)) is not None)
     promised = sum(r.promised_tce_per_year or 0.0 for r in page.retrofits)
     count = len(page.retrofits)
     said: list[str] = [
-        visit.say(f"{number(count)} 个项目，核定节能量 ", f"{number(count)} projects; verified "),
-        tag("b", f"{significant(counted)} {visit.say('tce/年', 'tce a year')}"),
+        visit.say(
+            f"{number(count)} 个项目，核定节能量 ", f"{counted(count, 'project')}; verified "
+        ),
+        tag("b", f"{significant(verified)} {visit.say('tce/年', 'tce a year')}"),
     ]
     if promised:
-        part = share(counted / promised, 0)
+        part = share(verified / promised, 0)
         said.append(visit.say(f"，为承诺的 {part}", f", {part} of what was promised"))
     return join(*said, visit.say("。", "."))
 
@@ -98,8 +101,8 @@ def _projects(page: RetrofitsPage, visit: Visit) -> Safe:
         (i for i, r in enumerate(page.retrofits) if page.chosen and r.code == page.chosen.code),
         None,
     )
-    return table(columns, [_project(r, visit) for r in page.retrofits], chosen=chosen,
-                 key="retrofits")  # fmt: skip
+    return table(columns, [_project(r, visit) for r in page.retrofits], chosen=chosen, cls="",
+                 key="retrofits", stacked=True)  # fmt: skip
 
 
 def _project(row: Retrofit, visit: Visit) -> list[str | Safe | None]:
@@ -159,7 +162,7 @@ def _detail(page: RetrofitsPage, chosen: Retrofit, visit: Visit) -> None:
             block(table_view(visit.language, _periods(page, scale, unit, visit)))
     with ui.element("section").classes("span4"):
         block(section(visit.say("节能量", "Saving")))
-        block(*(_span(s, visit) for s in chosen.spans))
+        block(*(_span(s, visit) for s in _distinct(chosen.spans)))
         block(section(visit.say("怎么算的", "How it is computed"),
                       f"IPMVP {chosen.ipmvp_option}")).classes("next")  # fmt: skip
         block(_method(page, chosen, visit))
@@ -223,7 +226,7 @@ def _axis(page: RetrofitsPage) -> charts.Option:
     return {**axis, "interval": span / max(1, min(span // 30, 8)), "axisLabel": {
         **charts.AXIS_LABEL,
         ":formatter": f"v => {{ const d = new Date(Date.UTC({first.year}, {first.month - 1},"
-        f" {first.day} + Math.round(v))); return d.toISOString().slice(0, 7); }}",
+        f" {first.day} + Math.round(v))); return d.toISOString().slice(2, 10); }}",
         "hideOverlap": True,
     }}  # fmt: skip
 
@@ -253,6 +256,14 @@ def _periods(page: RetrofitsPage, scale: float, unit: str, visit: Visit) -> Safe
         rows.append([name, cell(p.adjusted_baseline), cell(p.actual), cell(p.adjustment or None),
                      saved, cell(p.cumulative_saving)])  # fmt: skip
     return table(columns, rows, key="saving-periods")
+
+
+def _distinct(spans: list[SpanSaving]) -> list[SpanSaving]:
+    """Leave out spans that are, so far, the same days as one before."""
+    seen: dict[tuple[dt.date | None, dt.date | None], SpanSaving] = {}
+    for span in spans:
+        seen.setdefault((span.period_from, span.period_to), span)
+    return list(seen.values())
 
 
 def _span(row: SpanSaving, visit: Visit) -> Safe:
@@ -320,6 +331,7 @@ def _method(page: RetrofitsPage, chosen: Retrofit, visit: Visit) -> Safe:
 
 def _adjustments(page: RetrofitsPage, visit: Visit) -> Safe:
     items = []
+    unit = page.periods[0].energy_unit if page.periods else ""
     for item in page.adjustments:
         since = item.since.astimezone(page.site.zone).date().isoformat()
         until = "" if item.until is None else item.until.astimezone(page.site.zone).date()
@@ -328,7 +340,7 @@ def _adjustments(page: RetrofitsPage, visit: Visit) -> Safe:
                 "li", tag("span", "·", cls="shape"),
                 tag("div", tag("div", item.why),
                     tag("div", visit.say("每月 ", "a month "),
-                        f"{number(item.amount_per_month)} · {since}–{until} · {item.author}",
+                        f"{number(item.amount_per_month)} {unit} · {since}–{until} · {item.author}",
                         cls="reference"),
                     tag("div", item.evidence, cls="reference")),
             )

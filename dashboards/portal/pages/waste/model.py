@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,10 +14,32 @@ from dashboards.portal.points import Point, load_points
 from dashboards.portal.rates import Curve, load_curve
 from dashboards.portal.site import Site
 
-__all__ = ["METER_KINDS", "BaseLoad", "Decided", "Evidence", "Waste", "WastePage", "load_waste"]
+__all__ = [
+    "METER_KINDS",
+    "STANDS_ALONE",
+    "BaseLoad",
+    "Decided",
+    "Evidence",
+    "Waste",
+    "WastePage",
+    "fold_excess",
+    "load_waste",
+]
 
 # Doubts about a meter: nobody wastes what a register does not count.
 METER_KINDS = ("meter_stuck", "meter_silent", "meter_drifting", "energy_and_power_differ")
+_EXCESS = "profile_exceeded"
+# Of a finding w: nothing of its kind and time stands at a main meter above it.
+STANDS_ALONE = (
+    "(w.kind <> 'profile_exceeded' OR NOT EXISTS (WITH RECURSIVE up (point_id) AS ("
+    "  SELECT r.parent_point_id FROM point_record r WHERE r.point_id = w.point_id"
+    "   AND r.superseded_commit_no IS NULL AND r.parent_point_id IS NOT NULL"
+    "  UNION SELECT r.parent_point_id FROM point_record r JOIN up USING (point_id)"
+    "   WHERE r.superseded_commit_no IS NULL AND r.parent_point_id IS NOT NULL)"
+    " SELECT 1 FROM up JOIN waste_finding m USING (point_id) WHERE m.kind = w.kind"
+    " AND m.withdrawn_version IS NULL AND m.measured_from < w.measured_to"
+    " AND w.measured_from < m.measured_to))"
+)
 _CURVE_DAYS = 7
 _LISTED = 200
 
@@ -57,6 +80,7 @@ class Waste(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool
     verified: bool
     state: str
+    also: list[str] = []  # sub-meters that show the same excess, by code
 
     @property
     def about_a_meter(self) -> bool:
@@ -109,7 +133,8 @@ def load_waste(
 ) -> WastePage:
     """Read the findings of one state, the dearest a year first, and one of them in detail."""
     found = _wastes(connection, site)
-    of_state = [w for w in found if w.state == state]
+    parents = {p.point_id: p.parent_point_id for p in load_points(connection, site)}
+    of_state = fold_excess([w for w in found if w.state == state], parents)
     wastes = [w for w in of_state if not w.about_a_meter][:_LISTED]
     meters = [w for w in of_state if w.about_a_meter][:_LISTED]
     shown = next((w for w in found if str(w.waste_id) == chosen), None)
@@ -146,6 +171,45 @@ def _wastes(connection: psycopg.Connection[Any], site: Site) -> list[Waste]:
         )
         .fetchall()
     )
+
+
+def fold_excess(wastes: list[Waste], parents: Mapping[int, int | None]) -> list[Waste]:
+    """Take an excess that a main meter and its sub-meters show at one time as one.
+
+    Parameters
+    ----------
+    wastes
+        In any order.
+    parents
+        The main meter of each point.
+
+    Returns
+    -------
+    list of Waste
+        The main meter's, with the codes of the sub-meters in ``also``; the rest as it was.
+    """
+    excess = [w for w in wastes if w.kind == _EXCESS]
+    inside: dict[int, Waste] = {}
+    for waste in excess:
+        above = parents.get(waste.point_id)
+        while above is not None:
+            main = next((w for w in excess if w.point_id == above and _overlap(w, waste)), None)
+            if main is not None:
+                inside[waste.waste_id] = main
+            above = parents.get(above)
+    also: dict[int, list[str]] = {}
+    for waste in excess:
+        if waste.waste_id in inside:
+            also.setdefault(inside[waste.waste_id].waste_id, []).append(waste.point)
+    return [
+        msgspec.structs.replace(w, also=sorted(set(also.get(w.waste_id, []))))
+        for w in wastes
+        if w.waste_id not in inside
+    ]
+
+
+def _overlap(one: Waste, other: Waste) -> bool:
+    return one.measured_from < other.measured_to and other.measured_from < one.measured_to
 
 
 def _evidence(connection: psycopg.Connection[Any], site: Site, waste: Waste) -> Evidence:

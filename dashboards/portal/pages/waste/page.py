@@ -9,7 +9,7 @@ import psycopg
 
 from dashboards.portal.page import Choice, Head, Page, Visit
 from dashboards.portal.pages.waste import view
-from dashboards.portal.pages.waste.model import WastePage, load_waste
+from dashboards.portal.pages.waste.model import STANDS_ALONE, WastePage, load_waste
 from dashboards.portal.site import Site
 from dashboards.portal.text import pick
 from enpilot.waste_words import DECISIONS
@@ -42,7 +42,8 @@ PAGE = Page(
     query={"state": "open, planned, done or not_waste", "id": "the finding shown in detail"},
     load=_load, head=_head, build=view.build, phone=True,
     count="SELECT count(*) FROM waste_finding w WHERE w.site_id = %(site_id)s"
-    " AND w.withdrawn_version IS NULL AND NOT EXISTS (SELECT 1 FROM waste_decision d"
-    "  WHERE d.waste_id = w.waste_id AND d.superseded_commit_no IS NULL AND d.state <> 'open')",
+    f" AND w.withdrawn_version IS NULL AND {STANDS_ALONE} AND NOT EXISTS"
+    "  (SELECT 1 FROM waste_decision d WHERE d.waste_id = w.waste_id"
+    "   AND d.superseded_commit_no IS NULL AND d.state <> 'open')",
     offered=lambda site: site.metered,
 )  # fmt: skip

@@ -88,6 +88,9 @@ def _row(waste: Waste, page: WastePage, visit: Visit) -> list[str | Safe | None]
     place = pick(language, waste.point_zh, waste.point_en)
     if waste.subject:
         place = f"{place} · {waste.subject}"
+    if waste.also:
+        names = ", ".join(waste.also)
+        place += visit.say(f"，其中 {names}", f", of it {names}")
     amount = DASH
     if waste.amount is not None:
         amount = f"{significant(waste.amount)} {waste.unit}"
