@@ -72,7 +72,8 @@ def _accept(page: ClosingPage, visit: Visit) -> Safe | None:
         tag(
             "label",
             tag("input", type_="checkbox", name_="arguments.accept[]:int", value=f.finding_id),
-            f" {visit.say('接受', 'accept')} #{f.finding_id} {finding_name(visit.language, f.code)}",
+            f" {visit.say('接受', 'accept')} #{f.finding_id}"
+            f" {finding_name(visit.language, f.code)}",
             cls="tick",
         )
         for f in faults
