@@ -26,18 +26,22 @@
         ├── PastError                 a data version of which nothing can be computed
         ├── SavingError               savings that the figures at hand cannot prove
         └── TargetError               a target that cannot be judged by anybody
+
+    RetryableError
+    └── ChannelError                  a message that a channel did not take
 """
 
 from __future__ import annotations
 
 import enum
 
-from enpilot.errors import PermanentError
+from enpilot.errors import PermanentError, RetryableError
 
 __all__ = [
     "AnalyticsError",
     "BaselineError",
     "BenchError",
+    "ChannelError",
     "ClosingError",
     "ClusterError",
     "ConversionCycleError",
@@ -68,6 +72,10 @@ class AnalyticsError(PermanentError):
 
 class BenchError(AnalyticsError):
     """A measurement that did not come about, or whose result is wrong."""
+
+
+class ChannelError(RetryableError):
+    """A message that a channel did not take; the sentence holds no secret."""
 
 
 class ClosingError(AnalyticsError):

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import signal
-import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import apprise
 import cyclopts
 import msgspec
 import psycopg
-import structlog
 
 from analytics.accounting.site_calendar import midnight
 from analytics.alerts.acknowledge import acknowledge
-from analytics.alerts.evaluate import Evaluator, take_turn
+from analytics.alerts.delivery_cli import send_test_messages, show_deliveries, show_morning
 from analytics.alerts.listed import ListedRule, list_rules
-from analytics.alerts.notify import Notifier, notify_pending
-from analytics.alerts.presets import sync_presets
 from analytics.alerts.quiet import Mute, add_mute, end_mute, load_mutes
 from analytics.alerts.replay import Replay, replay
 from analytics.alerts.rules import AlertSite, load_alert_site, load_rules
+from analytics.alerts.service import run_alerts
 from analytics.printed import printed, table_lines
 from analytics.settings import AlertSettings
-from enpilot.database import connect, database_url, draw_commit_no, run_connected
-from enpilot.errors import ConfigurationError, PermanentError
+from enpilot.database import connect, database_url, draw_commit_no
+from enpilot.errors import ConfigurationError
 from enpilot.logs import configure_logs
 from enpilot.settings import load_settings
 
 __all__ = ["app"]
 
 app = cyclopts.App(name="alerts", help="Alert rules and their messages.")
-_log = structlog.get_logger("alerts")
-_AFTER_FAILURE_S: Final = 30.0
-_PRESETS_EVERY: Final = dt.timedelta(seconds=60)
 
 
 @app.command
@@ -54,67 +45,12 @@ def run(settings: Path | None = None) -> None:
     """
     configure_logs()
     chosen = load_settings(settings, AlertSettings)
-    url = database_url()
-    notifier = _notifier(chosen)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    if not len(notifier):
-        _log.warning("no address to send to: messages are only kept", set=chosen.notify_variable)
-    service = _Service(chosen, notifier)
-    run_connected(url, "alerts", stop, service.step)
+    run_alerts(chosen, database_url())
 
 
-class _Service:
-    """What one round of the service needs to know of the rounds before."""
-
-    def __init__(self, settings: AlertSettings, notifier: Notifier) -> None:
-        self._settings = settings
-        self._notifier = notifier
-        self._evaluator = Evaluator(dt.timedelta(seconds=settings.stale_after_s))
-        self._presets_at: dt.datetime | None = None
-        self._active: bool | None = None
-        self._unsent = False
-
-    def step(self, connection: psycopg.Connection[Any]) -> float:
-        """Do one round; return how long to wait for the next [s]."""
-        now = dt.datetime.now(dt.UTC)
-        active = take_turn(connection)
-        if active is not self._active:
-            _log.info("evaluating" if active else "another process evaluates; standing by")
-            self._active = active
-        if not active:
-            return self._settings.every_s
-        if self._presets_at is None or now - self._presets_at >= _PRESETS_EVERY:
-            sync_presets(connection, now)
-            self._presets_at = now
-        self._evaluator.run(connection, dt.datetime.now(dt.UTC))
-        sent, failed = notify_pending(connection, self._notifier, dt.datetime.now(dt.UTC))
-        if failed and not self._unsent:
-            _log.warning("a message was not taken; it stays and is tried again")
-        if sent and self._unsent and not failed:
-            _log.info("messages go out again")
-        self._unsent = bool(failed) or (self._unsent and not sent)
-        # A dead webhook is not hammered.
-        return _AFTER_FAILURE_S if failed else self._settings.every_s
-
-
-@app.command(name="test")
-def send_test_message(settings: Path | None = None) -> None:
-    """Send one test message to every address.
-
-    Parameters
-    ----------
-    settings
-        TOML file; defaults without one.
-    """
-    chosen = load_settings(settings, AlertSettings)
-    notifier = _notifier(chosen)
-    if not len(notifier):
-        raise ConfigurationError(f"set {chosen.notify_variable}: apprise addresses, spaces between")
-    if not notifier.send("Enpilot", "测试消息 / test message", apprise.NotifyType.INFO):
-        raise PermanentError("a test message was not taken by every address")
-    print(f"sent to {len(notifier)} addresses")
+app.command(send_test_messages, name="test")
+app.command(show_deliveries, name="deliveries")
+app.command(show_morning, name="morning")
 
 
 @app.command(name="list")
@@ -333,13 +269,3 @@ def _site(connection: psycopg.Connection[Any], code: str) -> AlertSite:
     if row is None:
         raise ConfigurationError(f"no site {code!r}")
     return load_alert_site(connection, row[0])
-
-
-def _notifier(settings: AlertSettings) -> Notifier:
-    notifier = Notifier(os.environ.get(settings.notify_variable, "").split())
-    if notifier.refused:
-        raise ConfigurationError(
-            f"{settings.notify_variable}: {notifier.refused} of the addresses are not apprise"
-            " addresses (see the apprise documentation)"
-        )
-    return notifier

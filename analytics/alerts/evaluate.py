@@ -30,9 +30,10 @@ from analytics.alerts.states import (
     load_states,
     resolve_orphans,
 )
+from analytics.alerts.turns import take_turn
 from enpilot.errors import EnpilotError
 
-__all__ = ["CATCH_UP", "Evaluator", "due_instants", "evaluate", "take_turn"]
+__all__ = ["CATCH_UP", "Evaluator", "due_instants", "evaluate"]
 
 # After a stop, what was due longer ago is passed over.
 CATCH_UP: Final = dt.timedelta(days=7)
@@ -46,36 +47,11 @@ _GONE_AFTER: Final = dt.timedelta(days=3)
 _SITE_KEPT: Final = dt.timedelta(seconds=30)
 _AFTER_ERROR: Final = dt.timedelta(seconds=60)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_LOCK: Final = "hashtextextended('enpilot.alerts', 0)"
 _FAULTS: Final = (
     EnpilotError, ArithmeticError, ValueError, LookupError, psycopg.DataError,
     psycopg.ProgrammingError,
 )  # fmt: skip
 _log = structlog.get_logger("alerts")
-
-
-def take_turn(connection: psycopg.Connection[Any]) -> bool:
-    """Become the active evaluator, or stay it, for as long as the connection lives.
-
-    Parameters
-    ----------
-    connection
-        In autocommit mode, to the server itself: a pooler that shares sessions breaks the lock.
-
-    Returns
-    -------
-    bool
-        False while another session is.
-    """
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted"
-        f" AND l.pid = pg_backend_pid() AND l.objsubid = 1 AND"
-        f" (l.classid::bigint << 32 | l.objid::bigint) = {_LOCK}"
-        " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
-        f" OR pg_try_advisory_lock({_LOCK})"
-    ).fetchone()
-    assert row is not None
-    return bool(row[0])
 
 
 def due_instants(
@@ -327,6 +303,7 @@ def _judge(
         value=sighting.value if known else held.value,
         limit=_limit(rule, sighting) if known else held.limit,
         synthetic=sighting.synthetic if known else held.synthetic,
+        worst=_worst(rule, held, state.state, sighting.value),
     )  # fmt: skip
     event_id = 0
     if transition is not None:
@@ -338,6 +315,15 @@ def _judge(
             after = after.opened(event_id, this.now)
     states[subject.code] = after
     return None if transition is None else (transition, sighting, event_id)
+
+
+def _worst(rule: Rule, held: HeldState, state: State, value: float | None) -> float | None:
+    """Return the worst value since a subject began to be beyond the limit."""
+    begins = held.state.state not in (State.PENDING, *OPEN_STATES)
+    if state not in (State.PENDING, *OPEN_STATES):
+        return None if begins else held.worst
+    known = [v for v in (None if begins else held.worst, value) if v is not None]
+    return (max if rule.threshold.comparison == "above" else min)(known, default=None)
 
 
 def _limit(rule: Rule, sighting: Sighting) -> float:
@@ -361,7 +347,9 @@ def _tell(
             end = None if is_open else changes[-1][0].at.isoformat()
             firing.append(_told(this.rule, fired[-1], states[code], over_at=end))
         elif not is_open:
-            over.append(_told(this.rule, changes[-1], states[code]))
+            held = states[code]
+            since = held.state.fired[-1].isoformat() if held.state.fired else None
+            over.append(_told(this.rule, changes[-1], held, since=since, worst=held.worst))
     for kind, told in (("firing", firing), ("resolved", over)):
         if told:
             write_message(this.connection, this.site, this.rule, kind, told, this.now)

@@ -16,15 +16,18 @@ from psycopg.types.json import Jsonb
 
 from analytics.alerts.rules import AlertSite, Rule, Subject
 
-__all__ = ["Told", "message_facts", "page_of", "write_message"]
+__all__ = ["PAGES", "Told", "message_facts", "page_of", "write_message"]
 
 # After a message of a rule, further subjects are gathered for so long.
 _GATHER: Final = dt.timedelta(seconds=60)
 # Subjects that a message names; of the others it says how many.
 _NAMED: Final = 10
-_PAGES: Final = {
-    "silent": "/s/{site}/intake", "gateway": "/s/{site}/intake",
-    "enpi": "/s/{site}/enpi/{subject}", "target_path": "/s/{site}/enpi/{subject}",
+# Pages of the portal behind the figures of each kind, below the site.
+PAGES: Final = {
+    "threshold": "metering/{subject}", "silent": "metering/{subject}", "gateway": "metering",
+    "enpi": "enpi/{subject}", "target_path": "enpi/{subject}", "demand": "load", "cost": "cost",
+    "expected": "overview", "data_quality": "quality", "finding": "quality",
+    "correction": "quality", "deadline": "settings", "output_missing": "output",
 }  # fmt: skip
 
 
@@ -73,7 +76,7 @@ def write_message(
         Further facts; JSON.
     """
     row = connection.execute(
-        "SELECT message_id, created_at, due_at, event_ids, facts, notified_at IS NULL"
+        "SELECT message_id, created_at, due_at, event_ids, facts, taken_at IS NULL"
         " FROM alert_message WHERE alert_rule_id = %s AND kind = %s AND created_at > %s"
         " ORDER BY message_id DESC LIMIT 1 FOR UPDATE",
         (rule.rule_id, kind, now - _GATHER),
@@ -177,5 +180,5 @@ def page_of(site: AlertSite, rule: Rule, subject: Subject) -> str:
     str
         The rule's own, with ``{site}`` and ``{subject}`` filled in; else that of its kind (F38).
     """
-    page = rule.page or _PAGES.get(rule.kind, "/s/{site}/overview")
+    page = rule.page or f"/s/{{site}}/{PAGES.get(rule.kind, 'overview')}"
     return page.replace("{site}", site.code).replace("{subject}", subject.code)

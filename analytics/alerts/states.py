@@ -37,6 +37,8 @@ class HeldState:
         When people were told of this firing first, and last.
     escalated
         Steps of the escalation that were taken.
+    worst
+        Since it is beyond the limit [unit of the subject]; still said when it is back.
     """
 
     subject: Subject
@@ -52,6 +54,7 @@ class HeldState:
     event_id: int | None = None
     acknowledged_by: str | None = None
     note: str | None = None
+    worst: float | None = None
 
     @classmethod
     def new(cls, subject: Subject, at: dt.datetime) -> HeldState:
@@ -94,7 +97,7 @@ def load_states(
         for row in connection.execute(
             "SELECT subject, subject_zh, subject_en, unit, state, since, back_since, fired,"
             " evaluated_at, value, threshold, synthetic, muted, opened_at, told_at, escalated,"
-            " event_id, acknowledged_by, note FROM alert_state WHERE alert_rule_id = %s"
+            " event_id, acknowledged_by, note, worst FROM alert_state WHERE alert_rule_id = %s"
             + (" FOR UPDATE" if lock else ""),
             (rule_id,),
         )
@@ -117,8 +120,8 @@ def keep_state(connection: psycopg.Connection[Any], rule_id: int, held: HeldStat
     connection.execute(
         "INSERT INTO alert_state (alert_rule_id, subject, subject_zh, subject_en, unit, state,"
         " since, back_since, fired, evaluated_at, value, threshold, synthetic, muted, opened_at,"
-        " told_at, escalated, event_id, acknowledged_by, note)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " told_at, escalated, event_id, acknowledged_by, note, worst) VALUES (%s, %s, %s, %s,"
+        " %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (alert_rule_id, subject) DO UPDATE SET subject_zh = excluded.subject_zh,"
         " subject_en = excluded.subject_en, unit = excluded.unit, state = excluded.state,"
         " since = excluded.since, back_since = excluded.back_since, fired = excluded.fired,"
@@ -127,12 +130,12 @@ def keep_state(connection: psycopg.Connection[Any], rule_id: int, held: HeldStat
         " muted = excluded.muted, opened_at = excluded.opened_at,"
         " told_at = excluded.told_at, escalated = excluded.escalated,"
         " event_id = excluded.event_id, acknowledged_by = excluded.acknowledged_by,"
-        " note = excluded.note",
+        " note = excluded.note, worst = excluded.worst",
         (
             rule_id, held.subject.code, held.subject.name_zh, held.subject.name_en,
             held.subject.unit, s.state, s.since, s.back_since, list(s.fired), held.evaluated_at,
             held.value, held.limit, held.synthetic, held.muted, held.opened_at, held.told_at,
-            held.escalated, held.event_id, held.acknowledged_by, held.note,
+            held.escalated, held.event_id, held.acknowledged_by, held.note, held.worst,
         ),
     )  # fmt: skip
 

@@ -65,6 +65,7 @@ _READABLE = (
     "waste_finding", "waste_decision", "quality_period", "correction_state",
     "acting_person", "request_kind", "work_request", "visible_closing", "visible_installation",
     "alert_preset_record", "alert_preset", "alert_mute", "alert_progress", "alert_message",
+    "alert_delivery",
 )  # fmt: skip
 
 READER_ROLE = "enpilot_reader"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["AGENT_ID", "KINDS", "TopicError", "parse_topic", "topic"]
+__all__ = ["AGENT_ID", "KINDS", "TopicError", "alert_topic", "parse_topic", "topic"]
 
 AGENT_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 KINDS: Final = ("birth", "data", "status", "receipt")
@@ -23,6 +23,11 @@ def topic(agent: str, kind: str) -> str:
             f"digits, - and _ (63 at most); a kind is one of {', '.join(KINDS)}"
         )
     return f"enpilot/v1/{agent}/{kind}"
+
+
+def alert_topic(site: str, kind: str) -> str:
+    """Return the topic for one kind of alert message of a site; no agent's topic is like it."""
+    return f"enpilot/v1/alert/{site}/{kind}"
 
 
 def parse_topic(name: str) -> tuple[str, str]:

@@ -323,6 +323,16 @@ def _alerts(write: _Writer, site: int, points: dict[str, tuple[int, int]]) -> No
     write.put("alert_event", site_id=site, alert_rule_id=rule, subject="main", at_ts=PEAK,
               from_state="pending", to_state="firing", value=300.0, threshold=250,
               unit="kW")  # fmt: skip
+    message = write.put("alert_message", "message_id", site_id=site, kind="firing",
+                        alert_rule_id=rule, severity="fault", facts="{}", due_at=PEAK)  # fmt: skip
+    now = dt.datetime.now(ZONE)
+    for channel, state, error in (
+        ("mail", "sent", None),
+        ("robot", "retry", "refused: no keyword"),
+    ):
+        write.put("alert_delivery", site_id=site, message_id=message, recipient_group="duty",
+                  channel=channel, attempt=1, at_ts=now, state=state, error=error,
+                  next_at=now if error else None)  # fmt: skip
     write.put("alert_preset", site_id=site, code="pv-below", name_zh="光伏低于预期",
               name_en="PV below expected", kind="expected", severity="note", comparison="below",
               threshold=20, state="not_applicable", reason_zh="没有光伏", reason_en="no PV",

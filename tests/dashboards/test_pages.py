@@ -234,6 +234,10 @@ def test_alerts_with_their_figures_and_presets_that_do_not_apply(
     assert [(a.rule, a.state, a.value) for a in page.open] == [("main-high", "firing", 300.0)]
     assert against("zh", page.open[0]) == "300.0 kW，限值 250.0 kW"
     assert [p.reason_en for p in page.presets] == ["no PV"]
+    assert [(c.channel, c.state, c.error, c.not_taken) for c in page.channels] == [
+        ("robot", "retry", "refused: no keyword", 0),
+        ("mail", "sent", None, 0),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from analytics.quality.criteria import Outcome, load_rules
 from analytics.waste.found import WasteKind
 from analytics.waste.stored import DECISIONS as DECIDED
 from dashboards.portal.findings import finding_name, finding_remedy
-from dashboards.portal.waste_words import CRITERIA, DECISIONS, KINDS, OUTCOMES, REMEDIES
+from enpilot.waste_words import CRITERIA, DECISIONS, KINDS, OUTCOMES, REMEDIES
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_settings_files_load(file: str, kind: type) -> None:
     for name in loaded.__struct_fields__:
         if kind is EdgeSettings and name in {"mqtt", "uplink"}:
             continue
-        assert re.search(rf"^(# )?(\[{name}\]|{name} =)", text, re.MULTILINE), name
+        assert re.search(rf"^(# )?(\[?\[{name}\]|{name} =)", text, re.MULTILINE), name
     assert "password =" not in text
 
 

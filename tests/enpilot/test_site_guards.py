@@ -91,6 +91,7 @@ GUARDED = {
     "alert_mute": OF_SITE,
     "alert_progress": OF_RULE,
     "alert_message": OF_SITE,
+    "alert_delivery": OF_SITE,
     "invoice_line": "invoice_id IN (SELECT invoice_id FROM invoice WHERE site_id = {site})",
 }  # fmt: skip
 # Names, units, published factors, numbers of batches, the platform's speed: for every reader.
@@ -224,6 +225,9 @@ INSERT INTO alert_mute (site_id, from_ts, to_ts, author, reason, commit_no)
     SELECT site_id, {DAY}, 'tester', 'test', 1 FROM here;
 INSERT INTO alert_message (site_id, kind, severity, facts, due_at)
     SELECT site_id, 'firing', 'note', '{{{{}}}}', {AT} FROM here;
+INSERT INTO alert_delivery (site_id, message_id, recipient_group, channel, attempt, at_ts, state)
+    SELECT site_id, message_id, 'duty', 'mail', 1, {AT}, 'sent'
+    FROM here JOIN alert_message USING (site_id);
 INSERT INTO scheme_energy_period (site_id, scheme_id, period_kind, period_from, period_to, carrier,
                                   part, energy, energy_unit, source, factor_verified, synthetic,
                                   data_version)

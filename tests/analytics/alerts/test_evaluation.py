@@ -58,7 +58,7 @@ def test_two_hundred_meters_behind_one_gateway(clock: Clock) -> None:
     ).fetchone()
     assert facts is not None
     assert facts[0]["subject"] == "gw1"
-    assert facts[0]["page"] == "/s/works/intake"
+    assert facts[0]["page"] == "/s/works/metering"
     assert facts[0]["value"] > facts[0]["limit"] == 120.0
 
 

@@ -11,7 +11,16 @@ from psycopg.rows import class_row
 
 from dashboards.portal.site import Site
 
-__all__ = ["AlertsPage", "Mute", "OpenAlert", "PresetRow", "RuleRow", "load_alerts", "load_open"]
+__all__ = [
+    "AlertsPage",
+    "ChannelRow",
+    "Mute",
+    "OpenAlert",
+    "PresetRow",
+    "RuleRow",
+    "load_alerts",
+    "load_open",
+]
 
 _CURRENT = (
     "JOIN LATERAL (SELECT * FROM alert_rule_record r WHERE r.alert_rule_id = t.alert_rule_id"
@@ -91,6 +100,18 @@ class Mute(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ChannelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel that messages went through in the last 31 days, and its last attempt."""
+
+    group: str
+    channel: str
+    state: str
+    at: dt.datetime
+    error: str | None
+    last_sent: dt.datetime | None
+    not_taken: int  # messages that it never took
+
+
 class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
     """The page."""
 
@@ -100,6 +121,7 @@ class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
     presets: list[PresetRow]  # off, or not applicable
     mutes: list[Mute]
     evaluated_at: dt.datetime | None
+    channels: list[ChannelRow] = []
 
 
 def load_alerts(connection: psycopg.Connection[Any], site: Site) -> AlertsPage:
@@ -110,7 +132,7 @@ def load_alerts(connection: psycopg.Connection[Any], site: Site) -> AlertsPage:
     return AlertsPage(
         site=site, open=load_open(connection, site), rules=_rules(connection, site),
         presets=_presets(connection, site), mutes=_mutes(connection, site),
-        evaluated_at=None if row is None else row[0],
+        evaluated_at=None if row is None else row[0], channels=_channels(connection, site),
     )  # fmt: skip
 
 
@@ -178,6 +200,25 @@ def _mutes(connection: psycopg.Connection[Any], site: Site) -> list[Mute]:
             ' "until", m.author, m.reason FROM alert_mute m'
             " LEFT JOIN alert_rule t USING (alert_rule_id) WHERE m.site_id = %s"
             " AND m.superseded_commit_no IS NULL AND m.to_ts > now() ORDER BY m.to_ts",
+            (site.site_id,),
+        )
+        .fetchall()
+    )
+
+
+def _channels(connection: psycopg.Connection[Any], site: Site) -> list[ChannelRow]:
+    """Read what came of attempts to send messages, the channels that fail first."""
+    return (
+        connection.cursor(row_factory=class_row(ChannelRow))
+        .execute(
+            'SELECT recipient_group AS "group", channel,'
+            " (array_agg(state ORDER BY delivery_id DESC))[1] AS state, max(at_ts) AS at,"
+            " (array_agg(error ORDER BY delivery_id DESC))[1] AS error,"
+            " max(at_ts) FILTER (WHERE state = 'sent') AS last_sent,"
+            " count(*) FILTER (WHERE state = 'failed') AS not_taken"
+            " FROM alert_delivery WHERE site_id = %s AND at_ts > now() - interval '31 days'"
+            " GROUP BY recipient_group, channel"
+            " ORDER BY (array_agg(state ORDER BY delivery_id DESC))[1] = 'sent', 1, 2",
             (site.site_id,),
         )
         .fetchall()

@@ -7,8 +7,16 @@ from nicegui import ui
 from dashboards.portal.forms import hidden, may_ask, reason_field, request_form
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.page import Visit
-from dashboards.portal.pages.alerts.model import AlertsPage, Mute, OpenAlert, PresetRow, RuleRow
+from dashboards.portal.pages.alerts.model import (
+    AlertsPage,
+    ChannelRow,
+    Mute,
+    OpenAlert,
+    PresetRow,
+    RuleRow,
+)
 from dashboards.portal.pages.alerts.words import (
+    DELIVERED,
     STATES,
     against,
     kind_name,
@@ -39,6 +47,10 @@ def build(page: AlertsPage, visit: Visit) -> None:
         with ui.element("section").classes("span12"):
             block(section(visit.say("规则", "Rules")))
             block(_rules(page, visit))
+        if page.channels:
+            with ui.element("section").classes("span12"):
+                block(section(visit.say("通知送达", "Delivery")))
+                block(_channels(page, visit))
         if page.presets:
             with ui.element("section").classes("span12"):
                 block(section(visit.say("未启用的预设规则", "Presets that are not on")))
@@ -221,3 +233,21 @@ def _preset(row: PresetRow, visit: Visit) -> list[Cell]:
         pick(visit.language, *states.get(row.state, (row.state, row.state))),
         pick(visit.language, row.reason_zh, row.reason_en),
     ]
+
+
+def _channels(page: AlertsPage, visit: Visit) -> Safe:
+    columns = [
+        visit.say("接收组", "Group"), visit.say("通道", "Channel"),
+        visit.say("最近一次", "Last attempt"), visit.say("最近送达", "Last delivered"),
+        numeric(visit.say("未送达", "Not delivered")), visit.say("原因", "Why"),
+    ]  # fmt: skip
+    return table(columns, [_channel(c, visit) for c in page.channels], key="channels", stacked=True)
+
+
+def _channel(row: ChannelRow, visit: Visit) -> list[Cell]:
+    language, zone = visit.language, visit.site.zone
+    mark, style, zh, en = DELIVERED[row.state]
+    when = instant(language, row.at.astimezone(zone))
+    tried = join(tag("span", mark, cls=f"shape {style}"), f" {pick(language, zh, en)} · {when}")
+    sent = DASH if row.last_sent is None else instant(language, row.last_sent.astimezone(zone))
+    return [row.group, row.channel, tried, sent, number(row.not_taken), row.error or DASH]

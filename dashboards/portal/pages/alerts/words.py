@@ -8,7 +8,7 @@ from typing import Any
 from dashboards.portal.pages.alerts.model import OpenAlert
 from dashboards.portal.text import Language, duration, number, pick, significant
 
-__all__ = ["KINDS", "STATES", "against", "kind_name", "limit_text", "subject_name"]
+__all__ = ["DELIVERED", "KINDS", "STATES", "against", "kind_name", "limit_text", "subject_name"]
 
 KINDS = {
     "threshold": ("限值", "threshold"),
@@ -26,6 +26,12 @@ KINDS = {
     "correction": ("修正待审批", "correction awaits"),
 }
 _PERCENT = ("enpi", "target_path", "cost", "expected", "data_quality")
+DELIVERED = {  # mark, style, zh, en
+    "sent": ("●", "good", "已送达", "delivered"),
+    "retry": ("▲", "warn", "重试中", "tried again"),
+    "failed": ("■", "bad", "未送达", "not delivered"),
+    "skipped": ("–", "plain", "过期未发", "too old to send"),
+}
 STATES = {
     "firing": ("■", "bad", "触发", "firing"),
     "acknowledged": ("▲", "warn", "已确认", "acknowledged"),

@@ -36,7 +36,7 @@ from dashboards.portal.text import (
     share,
     significant,
 )
-from dashboards.portal.waste_words import CRITERIA, OUTCOMES
+from enpilot.waste_words import CRITERIA, OUTCOMES
 
 __all__ = ["build"]
 

@@ -13,7 +13,7 @@ from dashboards.portal.pages.waste import view
 from dashboards.portal.pages.waste.model import STANDS_ALONE, WastePage, load_waste
 from dashboards.portal.site import Site
 from dashboards.portal.text import pick
-from dashboards.portal.waste_words import DECISIONS
+from enpilot.waste_words import DECISIONS
 
 __all__ = ["PAGE"]
 

@@ -25,7 +25,7 @@ from dashboards.portal.text import (
     share,
     significant,
 )
-from dashboards.portal.waste_words import DECISIONS, HOURS, REMEDIES
+from enpilot.waste_words import DECISIONS, HOURS, REMEDIES
 
 __all__ = ["build"]
 

@@ -20,7 +20,7 @@ from dashboards.portal.text import (
     share,
     significant,
 )
-from dashboards.portal.waste_words import KINDS
+from enpilot.waste_words import KINDS
 
 __all__ = ["METHODS", "facts", "kind_name", "opening", "span_text"]
 
