@@ -26,14 +26,14 @@ _NOT_COMPUTED: Final = frozenset({"archive_file", "figure_version", "period_clos
 _BY_BATCH: Final = frozenset({"reading", "kept_reading", "latest", "retraction"})
 # Names that never die, and the platform's own bookkeeping: no figure changes with them.
 _TIMELESS: Final = frozenset({
-    "access_log", "account", "agent", "agent_status", "alert_event", "alert_message",
-    "alert_preset", "alert_progress", "alert_rule", "alert_state", "api_token", "archive_file",
-    "area", "baseline", "batch_fold", "catalog", "closed_figure", "correction", "device",
-    "dropped_span", "enpi", "enterprise", "figure_version", "import_run", "ingest_count",
-    "ingest_worker", "invoice_line", "non_routine_adjustment", "person", "person_grant",
-    "person_identity", "point", "portal_session", "product", "programme", "publisher",
-    "quarantine", "quarantine_count", "relevant_variable", "request_kind", "retrofit",
-    "role_grant", "role_permission", "scheme", "series", "shift", "sign_in_attempt",
+    "access_log", "account", "agent", "agent_status", "alert_delivery", "alert_event",
+    "alert_message", "alert_preset", "alert_progress", "alert_rule", "alert_state", "api_token",
+    "archive_file", "area", "baseline", "batch_fold", "catalog", "closed_figure", "correction",
+    "device", "dropped_span", "enpi", "enterprise", "figure_version", "import_run",
+    "ingest_count", "ingest_worker", "invoice_line", "non_routine_adjustment", "person",
+    "person_grant", "person_identity", "point", "portal_session", "product", "programme",
+    "publisher", "quarantine", "quarantine_count", "relevant_variable", "request_kind",
+    "retrofit", "role_grant", "role_permission", "scheme", "series", "shift", "sign_in_attempt",
     "sign_in_link", "site", "source_content", "source_value", "stream", "stream_state", "tariff",
     "virtual_point", "work_request",
 })  # fmt: skip

@@ -157,7 +157,8 @@ def test_whatever_is_imported_in_whatever_order(
         names = connection.execute(
             "SELECT string_agg(relname, ', ') FROM pg_class c JOIN pg_namespace n"
             " ON n.oid = relnamespace WHERE nspname = 'enpilot' AND relkind = 'r'"
-            " AND relname !~ 'yoyo|factor'"
+            # Who may sign in is no part of it, and its log refuses to be emptied.
+            " AND relname !~ 'yoyo|factor|person|access_log|role_permission|request_kind'"
         ).fetchone()
         assert names is not None
         connection.execute(f"TRUNCATE {names[0]} RESTART IDENTITY CASCADE".encode())
