@@ -28,7 +28,7 @@ services:
 	@scripts/wasm_timescaledb.sh install
 
 test: setup services lint
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 3 $(ARGS)
 
 torture: setup services
 	ENPILOT_TEST_TORTURE=long $(BIN)/pytest --timeout 1800 -rP tests/torture

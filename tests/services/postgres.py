@@ -40,7 +40,8 @@ class DatabaseServer:
         if self._template is None:
             self._template = self._migrated_template()
         with psycopg.connect(self.url, autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+            # Without a copy in the write-ahead log it takes half the time.
+            server.execute(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY FILE_COPY")
         try:
             yield make_conninfo(self.url, dbname=name)
         finally:
