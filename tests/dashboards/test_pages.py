@@ -298,7 +298,7 @@ EXPECTED = {  # what must be read on each page, zh and en
     "waste": ("6,789", "CNY 6,789"),
     "quality?t=2025-09": ("2 块每天都够完整", "2 of 3 meters"),
     "closing?t=2025-09": ("阻碍签字", "stand against signing"),
-    "output?t=2025-09": ("1 格未录入", "1 cells missing"),
+    "output?t=2025-09": ("1 格未录入", "1 cell missing"),
     "retrofits": ("11.15 tce/年", "11.15 tce a year"),
     "alerts": ("1 项告警", "1 firing"),
     "alerts/main-high": ("进线功率过高", "Feeder power high"),

@@ -97,8 +97,9 @@ def _opening(page: ClosingPage, visit: Visit) -> Safe:
     if page.blocking:
         count = number(page.blocking)
         what = tag("b", visit.say(f"{count} 项", count), cls="warn-text")
-        return join(visit.say(f"{when}还有", f"{when}: "), what,
-                    visit.say("事项阻碍签字。", " things stand against signing."))  # fmt: skip
+        rest = " thing stands against signing." if page.blocking == 1 else (
+            " things stand against signing.")  # fmt: skip
+        return join(visit.say(f"{when}还有", f"{when}: "), what, visit.say("事项阻碍签字。", rest))
     return join(visit.say(f"{when}可以", f"{when} can be "), tag("b", visit.say("结账", "signed")),
                 visit.say("。", "."))  # fmt: skip
 

@@ -15,7 +15,15 @@ from dashboards.portal.period import period_name
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty, misread, synthetic
 from dashboards.portal.tables import numeric, table
-from dashboards.portal.text import day_short, instant, number, pick, significant, unit_name
+from dashboards.portal.text import (
+    counted,
+    day_short,
+    instant,
+    number,
+    pick,
+    significant,
+    unit_name,
+)
 
 __all__ = ["DISPOSITIONS", "STAGES", "build"]
 
@@ -68,7 +76,11 @@ def _opening(page: OutputPage, visit: Visit) -> Safe:
         said.append(visit.say(f"，废品 {scrap}", f", scrap {scrap}"))
     if page.missing:
         count = number(page.missing)
-        gaps = tag("b", visit.say(f"{count} 格未录入", f"{count} cells missing"), cls="warn-text")
+        gaps = tag(
+            "b",
+            visit.say(f"{count} 格未录入", f"{counted(page.missing, 'cell')} missing"),
+            cls="warn-text",
+        )
         said += [visit.say("，", ", "), gaps]
     return join(*said, visit.say("。", "."))
 

@@ -22,7 +22,6 @@ from dashboards.portal.text import (
     money,
     number,
     pick,
-    quantity,
 )
 
 __all__ = ["indicators", "shifts", "tasks", "weeks"]
@@ -84,24 +83,20 @@ def indicators(around: Around, visit: Visit) -> Safe | None:
         if figure.intensity is None:
             why = reason(language, figure.withheld_code or figure.status)
             rows.append([name, None, tag("span", visit.say("暂缓", "withheld"), cls="mark",
-                                         title=why), DASH, DASH])  # fmt: skip
+                                         title=why), DASH])  # fmt: skip
             continue
         top = max(figure.intensity, figure.target_intensity or 0.0) * 1.15
         tick = None if not figure.target_intensity else figure.target_intensity / top
-        made = DASH
-        if figure.output is not None:
-            made = str(quantity(language, figure.output, figure.output_unit))
         rows.append(
             [
                 name, bullet(figure.intensity / top, tick),
                 str(intensity(language, figure.intensity, figure.energy_unit,
                               figure.output_unit)),
                 _to_target(figure, visit),
-                made,
             ]
         )  # fmt: skip
     columns = [visit.say("指标", "Indicator"), "", numeric(visit.say("本月", "Month")),
-               visit.say("对目标", "To target"), numeric(visit.say("产量", "Output"))]  # fmt: skip
+               visit.say("对目标", "To target")]  # fmt: skip
     unit = visit.say("本月累计", "month to date")
     head = section(visit.say("单位产品能耗", "Energy per unit"), unit,
                    visit.say("竖线：目标", "tick: target"))  # fmt: skip

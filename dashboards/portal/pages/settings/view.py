@@ -20,7 +20,7 @@ from dashboards.portal.pages.settings.model import (
 )
 from dashboards.portal.shell import block, section
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import DASH, instant, number, pick, share, significant
+from dashboards.portal.text import DASH, counted, instant, number, pick, share, significant
 
 __all__ = ["build"]
 
@@ -71,7 +71,7 @@ def _opening(page: SettingsPage, visit: Visit) -> Safe:
     unverified += sum(not t.verified for t in page.tariffs)
     count = len(page.targets)
     said: list[str] = [
-        visit.say(f"登记了 {number(count)} 个目标", f"{number(count)} targets are registered")
+        visit.say(f"登记了 {number(count)} 个目标", f"{counted(count, 'target')} registered")
     ]
     if unverified:
         open_ = number(unverified)
