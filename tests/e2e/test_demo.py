@@ -16,6 +16,7 @@ from enpilot.demo import broker
 from enpilot.demo.history import ZONE
 from enpilot.demo.processes import free_port, running_processes
 from enpilot.errors import ConfigurationError
+from tests.e2e.demo_pages import look_at_every_page
 from tests.e2e.plant_under_test import PlantUnderTest, wait_until
 from tests.e2e.test_nothing_lost import stored
 
@@ -26,12 +27,13 @@ PROMISED = {
 }  # fmt: skip
 
 
+@pytest.mark.browser
 @pytest.mark.timeout(600)
 def test_the_demo_imports_lives_computes_and_stops(tmp_path: Path) -> None:
     report_file = tmp_path / "out.json"
     done = subprocess.run(
         [sys.executable, "-m", "enpilot", "demo", "--once", "--json", report_file,
-         "--port", str(free_port())],
+         "--port", str(free_port()), "--data-dir", str(tmp_path / "demo")],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -65,7 +67,9 @@ def test_the_demo_imports_lives_computes_and_stops(tmp_path: Path) -> None:
     assert glycerine["intensity"] == pytest.approx(15.83, abs=0.005)
     assert glycerine["target_intensity"] == pytest.approx(16.59, abs=0.005)
     assert glycerine["status"] == "on_track"
-    assert list(tmp_path.iterdir()) == [report_file]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "demo", report_file]
+    (tmp_path / "portal").mkdir()
+    look_at_every_page(tmp_path / "demo", tmp_path / "portal")
 
 
 def put_in_kwh(until: dt.date) -> float:
