@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import tomllib
 from typing import Any, get_args
 
 import msgspec
@@ -21,7 +22,8 @@ from dashboards.portal.pages.flow.model import Band, Medium, bands_of_month, loa
 from dashboards.portal.pages.flow.view import flow_option
 from dashboards.portal.pages.load.model import load_load
 from dashboards.portal.pages.load.view import curve_option
-from dashboards.portal.pages.meter.model import Register, compare_display
+from dashboards.portal.pages.meter.model import Register, compare_display, load_meter
+from dashboards.portal.pages.meter.replacing import read_replacement, replacement_lines
 from dashboards.portal.pages.output.model import load_output
 from dashboards.portal.pages.quality.model import load_quality
 from dashboards.portal.pages.retrofits.model import load_retrofits
@@ -48,6 +50,12 @@ def mill(connection: Any) -> Site:
 
 def looking(site: Site, language: Language = "zh") -> Visit:
     return Visit(language=language, site=site, path="/s/mill/x", query={}, live=LiveTask(None))  # type: ignore[arg-type]  # nothing is read
+
+
+def asking_visit(site: Site, query: dict[str, str]) -> Visit:
+    return Visit(
+        language="en", site=site, path="/s/mill/metering/main", query=query, live=LiveTask(None)
+    )  # type: ignore[arg-type]  # nothing is read
 
 
 def words(markup: str) -> str:
@@ -283,6 +291,24 @@ def test_a_display_beside_its_register(display: float, agrees: bool, factor: flo
     assert found is not None
     assert (found.level, found.agrees) == (1000.0, agrees)
     assert found.factor == (None if factor is None else pytest.approx(factor))
+
+
+def test_a_replacement_becomes_lines_of_the_plant_file(connection: Any, mill: Site) -> None:
+    page = load_meter(connection, mill, "main", None, None)
+    assert page is not None
+    query = {"device": "meter-new", "serial": 'S"7', "at": "2025-09-20T10:30",
+             "closing": "98,500,123", "opening": "0"}  # fmt: skip
+    new = read_replacement(asking_visit(mill, query))
+    assert new is not None
+    told = tomllib.loads(replacement_lines(page, page.installations[0], new))
+    assert told["device"][0]["serial"] == 'S"7'
+    old, fresh = told["installation"]
+    assert (old["device"], fresh["device"]) == ("meter-main", "meter-new")
+    assert old["to"] == fresh["from"] == dt.datetime(2025, 9, 20, 10, 30, tzinfo=ZONE)
+    assert old["registers"][0]["closing"] == "98500123"
+    assert fresh["ct_ratio"] == "40"
+    for wrong in ({"at": "soon"}, {"closing": "much"}, {"device": "A b"}):
+        assert read_replacement(asking_visit(mill, query | wrong)) is None
 
 
 def test_settings_name_every_change(connection: Any, mill: Site) -> None:

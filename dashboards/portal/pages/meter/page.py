@@ -24,6 +24,7 @@ def _load(
 PAGE = Page(
     code="meter", path="metering/{point}", names=("表计", "Meter"), group=None,
     question=("这块表读得对吗？", "Is this register what the display says?"),
-    query={"series": "the register compared", "shown": "the number on the display just now"},
+    query={"series": "the register compared", "shown": "the number on the display just now",
+           "device": "a new device; with serial, at, closing, opening: its replacement"},
     load=_load, build=view.build, permission="see_trade_secrets",
 )  # fmt: skip

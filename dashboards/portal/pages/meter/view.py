@@ -7,6 +7,7 @@ from nicegui import ui
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.meter.model import Installation, MeterPage, Register
+from dashboards.portal.pages.meter.replacing import replacement_form
 from dashboards.portal.pages.overview.words import quality_word
 from dashboards.portal.quantity_words import quantity_name
 from dashboards.portal.shell import block, section
@@ -47,6 +48,7 @@ def build(page: MeterPage, visit: Visit) -> None:
             block(_compare(page, visit))
             block(section(visit.say("设备", "Device"))).classes("next")
             block(*(_installation(i, page, visit) for i in page.installations))
+            block(replacement_form(page, visit))
 
 
 def _opening(page: MeterPage, visit: Visit) -> Safe:
