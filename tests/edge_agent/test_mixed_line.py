@@ -334,7 +334,8 @@ async def test_a_dead_unit_with_retries_costs_its_line_one_timeout_a_pause() -> 
     later = asked_s[4:]
     assert 2 <= len(later) <= 4
     assert all(b - a > 1.5 * timeout_s for a, b in itertools.pairwise(later))
-    assert poller.counts.silences == 1 + len(later)
+    # The last one may still have been waited for.
+    assert poller.counts.silences in (len(later), 1 + len(later))
 
 
 def test_a_profile_and_the_way_that_its_device_is_asked_go_together(tmp_path: Path) -> None:
