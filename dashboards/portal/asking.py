@@ -7,6 +7,7 @@ the database lets it in only where the person may; the room that owns the work d
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ from dashboards.portal.access.middleware import local_path
 from dashboards.portal.answers import Answer, find_answer
 from dashboards.portal.database import Asker
 from dashboards.portal.pages.output.entry import output_arguments
-from dashboards.portal.routes import json_answer
+from dashboards.portal.routes import forbidden, json_answer, language_of, not_found
 from dashboards.portal.site import load_site
 
 __all__ = ["add_requests", "arguments_of", "ask"]
@@ -58,9 +59,9 @@ def add_requests(app: FastAPI, asker: Asker) -> None:
         try:
             number = await ask(asker, identity, site, kind, arguments, _key(key))
         except _NotAllowedError:
-            return json_answer({"error": "forbidden"}, 403)
+            return forbidden(language_of(request))
         if number is None:
-            return json_answer({"error": "not found"}, 404)
+            return not_found(language_of(request))
         await _answer(asker, site, number, _WAIT_S)
         path, _, query = back.partition("?")
         kept = [p for p in query.split("&") if p and not p.startswith("asked=")]
@@ -86,7 +87,8 @@ def add_requests(app: FastAPI, asker: Asker) -> None:
             return json_answer({"error": "forbidden"}, 403)
         if number is None:
             return json_answer({"error": "not found"}, 404)
-        wait_s = min(_WAIT_S, float(request.query_params.get("wait", "10") or 0))
+        asked_s = request.query_params.get("wait", "")
+        wait_s = min(_WAIT_S, float(asked_s)) if asked_s.isdecimal() else _WAIT_S
         found = await _answer(asker, site, number, wait_s)
         waiting = found is None or found.state == "waiting"
         return json_answer(found, 202 if waiting else 200)
@@ -117,7 +119,7 @@ def arguments_of(sent: FormData) -> dict[str, Any]:
             continue
         read: Any = text
         if kind == "int":
-            read = int(text) if text.lstrip("-").isdecimal() else text
+            read = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text
         elif kind == "json":
             try:
                 read = msgspec.json.decode(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = ["CLAIMS", "REASONS", "REQUIRED", "USABILITY", "WITHHELD", "reason"]
 

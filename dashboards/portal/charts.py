@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dashboards.portal.text import Language, day_short, number
+from enpilot.text import Language, day_short, number
 
 __all__ = [
     "AXIS_LABEL",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.portal.text import Language, pick
 from enpilot.code_words import FINDINGS, FLOW_FINDINGS
+from enpilot.text import Language, pick
 from enpilot.waste_words import REMEDIES
 
 __all__ = ["FLOW_CODES", "finding_name", "finding_remedy"]

@@ -7,7 +7,7 @@ import uuid
 from dashboards.portal.answers import Answer
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.page import Visit
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = ["REQUESTS", "answer_banner", "hidden", "may_ask", "reason_field", "request_form"]
 

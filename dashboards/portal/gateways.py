@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final, Literal, Protocol
 
-from dashboards.portal.text import Language, counted, duration, moment, pick
+from enpilot.text import Language, counted, duration, moment, pick
 
 __all__ = ["SILENT_S", "Condition", "Heard", "condition", "condition_word", "silent_meters"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = ["medium_name"]
 

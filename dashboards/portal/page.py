@@ -18,7 +18,7 @@ from dashboards.portal.answers import Answer
 from dashboards.portal.live import LiveTask
 from dashboards.portal.period import Period, period_name
 from dashboards.portal.site import Indicator, Site
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = [
     "GROUPS",

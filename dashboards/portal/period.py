@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from dashboards.portal.text import Language, day, month, pick
+from enpilot.text import Language, day, month, pick
 
 __all__ = ["Kind", "Period", "parse_period", "period_name", "period_of"]
 

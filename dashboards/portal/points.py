@@ -9,8 +9,8 @@ import psycopg
 from psycopg.rows import class_row
 
 from dashboards.portal.site import Site
-from dashboards.portal.text import Language
 from enpilot.quantities import QUANTITIES, energy_quantity
+from enpilot.text import Language
 
 __all__ = ["Point", "load_points", "main_import"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.portal.text import Language, pick
 from enpilot.quantities import QUANTITIES
+from enpilot.text import Language, pick
 
 __all__ = ["gauge_unit", "quantity_name", "rate_unit"]
 

@@ -27,8 +27,8 @@ from dashboards.portal.page import OfSite, Page, Visit
 from dashboards.portal.shell import Frame, block, document, frame
 from dashboards.portal.site import Site, load_site
 from dashboards.portal.state import failed
-from dashboards.portal.text import Language, pick
 from enpilot.errors import RetryableError
+from enpilot.text import Language, pick
 
 __all__ = [
     "LANGUAGE_COOKIE", "add_api", "add_pages", "answer", "broken", "forbidden", "json_answer",

@@ -13,7 +13,7 @@ from dashboards.portal.forms import answer_banner
 from dashboards.portal.markup import Safe, join, raw, tag
 from dashboards.portal.page import GROUPS, Choice, Head, Page, PeriodControl, Visit, address
 from dashboards.portal.state import data_until, factor_line
-from dashboards.portal.text import Language, number, pick, share
+from enpilot.text import Language, number, pick, share
 
 __all__ = ["Frame", "block", "document", "frame", "more_links", "section", "table_view"]
 

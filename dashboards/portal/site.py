@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
-from dashboards.portal.text import Language
+from enpilot.text import Language
 
 __all__ = ["Factor", "Indicator", "Site", "SiteLink", "first_site", "load_site"]
 

@@ -10,8 +10,8 @@ import datetime as dt
 from dashboards.portal.figures import EnpiFigure
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.site import Indicator, Site
-from dashboards.portal.text import Language, age, moment, pick, share
 from enpilot.code_words import WITHHELD
+from enpilot.text import Language, age, moment, pick, share
 
 __all__ = [
     "ESTIMATED_SHOWN",

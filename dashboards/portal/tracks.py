@@ -19,9 +19,9 @@ from dashboards.portal.points import Point
 from dashboards.portal.quantity_words import gauge_unit, quantity_name, rate_unit
 from dashboards.portal.rates import QUARTER_S, load_curve
 from dashboards.portal.site import Site
-from dashboards.portal.text import Language
 from enpilot.database.charts import read_chart
 from enpilot.quantities import QUANTITIES
+from enpilot.text import Language
 
 __all__ = ["STEP_S", "Course", "Grid", "Step", "Track", "find_track", "grid_of", "load_course",
            "load_tracks"]  # fmt: skip

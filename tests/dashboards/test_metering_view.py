@@ -15,7 +15,7 @@ from dashboards.portal.pages.metering import tables, words
 from dashboards.portal.pages.metering.model import FlowFinding, Intake, Origin, Refusals, Worker
 from dashboards.portal.pages.metering.view import findings_list
 from dashboards.portal.site import Site
-from dashboards.portal.text import Language
+from enpilot.text import Language
 from enpilot.wire import Refusal
 from tests.dashboards.test_view import words as text_of
 

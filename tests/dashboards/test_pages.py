@@ -31,8 +31,8 @@ from dashboards.portal.pages.settings.model import load_settings
 from dashboards.portal.pages.waste.model import fold_excess, load_waste
 from dashboards.portal.points import Point
 from dashboards.portal.site import Site, load_site
-from dashboards.portal.text import Language
 from dashboards.portal.usual import usual_range
+from enpilot.text import Language
 from tests.dashboards.mill import KGCE_PER_KWH, MAIN_KWH, PEAK, ZONE
 from tests.dashboards.test_browser import browser, screenshots, visit  # noqa: F401  # fixtures
 

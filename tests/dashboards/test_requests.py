@@ -17,6 +17,7 @@ from starlette.datastructures import FormData
 from analytics import desk as analytics_desk
 from dashboards.portal.access import grants, links, people
 from dashboards.portal.asking import arguments_of
+from dashboards.portal.pages.output.entry import output_arguments
 from dashboards.portal.pages.output.model import load_output
 from dashboards.portal.pages.waste.model import load_waste
 from dashboards.portal.site import load_site
@@ -110,6 +111,15 @@ def test_a_form_says_what_its_fields_are() -> None:
         "kind": "substitute", "waste": 7, "accept": [3, 5], "detail": {"amount": "12.5"},
         "hours": 2.5,
     }  # fmt: skip
+
+
+def test_a_form_with_nonsense_asks_for_nonsense_and_never_fails() -> None:
+    assert arguments_of(FormData([("arguments.waste:int", "--5")])) == {"waste": "--5"}
+    sent = FormData([("zone", "../x"), ("product", "bar"), ("2025-09-05|l1|00:00|08:00", "1")])
+    entry = output_arguments(sent)["entries"][0]
+    assert entry["since"] == "2025-09-05T00:00:00"  # without an offset: the service refuses it
+    lost = output_arguments(FormData([("zone", "Asia/Shanghai"), ("soon|l1|x|y", "1")]))
+    assert lost["entries"][0]["since"] == "soonTx"
 
 
 def test_what_cannot_be_done_says_why_and_changes_nothing(

@@ -6,9 +6,9 @@ import datetime as dt
 
 import pytest
 
-from dashboards.portal import text
 from dashboards.portal.markup import join, tag
 from dashboards.portal.state import action, judgement, reason, severity, status_word
+from enpilot import text
 
 
 @pytest.mark.parametrize(

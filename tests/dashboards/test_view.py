@@ -19,7 +19,7 @@ from dashboards.portal.pages.enpi.words import opening as enpi_opening
 from dashboards.portal.pages.overview import live_parts, parts
 from dashboards.portal.pages.overview.view import load_option
 from dashboards.portal.pages.overview.words import opening as overview_opening
-from dashboards.portal.text import Language
+from enpilot.text import Language
 from tests.dashboards.steel_figures import ZONE
 from tests.dashboards.test_model import enpi, overview
 

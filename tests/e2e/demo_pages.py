@@ -14,9 +14,9 @@ from playwright.sync_api import Page, sync_playwright
 from dashboards.portal.access import links, people
 from dashboards.portal.access.middleware import COOKIE
 from dashboards.portal.catalogue import PAGES
-from dashboards.portal.text import Language, number, significant
 from enpilot.database import connect
 from enpilot.demo.database import embedded_database
+from enpilot.text import Language, number, significant
 from tests.dashboards.conftest import running_portal
 
 

@@ -21,7 +21,7 @@ from dashboards.portal.access.sessions import SessionRow
 from dashboards.portal.access.sign_in import weakness_words
 from dashboards.portal.access.words import flag_words, place_words, role_words, time_words
 from dashboards.portal.markup import Safe, tag
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = ["router"]
 

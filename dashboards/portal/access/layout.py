@@ -15,7 +15,7 @@ from dashboards.errors import AccessError
 from dashboards.portal.access.identity import Identity
 from dashboards.portal.database import AccessDatabase
 from dashboards.portal.markup import Safe, join, raw, tag
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = [
     "button", "choice", "columns", "database_of", "field", "form", "form_page", "hashing_of",

@@ -14,7 +14,7 @@ from dashboards.portal.access import layout, log, sign_in
 from dashboards.portal.access.middleware import local_path
 from dashboards.portal.access.oidc import CALLBACK, Provider, find_person
 from dashboards.portal.markup import tag
-from dashboards.portal.text import pick
+from enpilot.text import pick
 
 __all__ = ["router"]
 

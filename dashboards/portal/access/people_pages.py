@@ -27,7 +27,7 @@ from dashboards.portal.access.words import (
     time_words,
 )
 from dashboards.portal.markup import Safe, tag
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = ["Administration", "load_administration", "router"]
 

@@ -18,7 +18,7 @@ from dashboards.portal.access.links import Link
 from dashboards.portal.access.middleware import COOKIE, local_path
 from dashboards.portal.access.passwords import SHORTEST, check_password, weakness
 from dashboards.portal.markup import Safe, tag
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = ["address_of_browser", "begin_session", "router", "signed_in", "weakness_words"]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from dashboards.portal.access.grants import Grant, Role
 from dashboards.portal.access.log import Event
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = [
     "EVENTS", "PERMISSIONS", "event_words", "flag_words", "permission_words", "place_words",

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from dashboards.portal.text import Language
+from enpilot.text import Language
 
 __all__ = ["Column", "Kind", "column"]
 

@@ -21,7 +21,7 @@ from openpyxl.cell import WriteOnlyCell
 
 from dashboards.errors import ExportTooLongError
 from dashboards.portal.exports.columns import Column
-from dashboards.portal.text import Language
+from enpilot.text import Language
 
 __all__ = ["MEDIA_TYPES", "XLSX_ROWS", "Writer", "open_writer"]
 

@@ -27,8 +27,8 @@ from dashboards.portal.exports.formats import XLSX_ROWS, open_writer
 from dashboards.portal.exports.statements import Table
 from dashboards.portal.routes import permitted_site
 from dashboards.portal.site import Site
-from dashboards.portal.text import Language, pick
 from enpilot.errors import EnpilotError, RetryableError
+from enpilot.text import Language, pick
 
 __all__ = ["Asked", "Export", "Exports"]
 

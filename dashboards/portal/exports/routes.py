@@ -29,7 +29,7 @@ from dashboards.portal.routes import (
     permitted_site,
 )
 from dashboards.portal.shell import document
-from dashboards.portal.text import Language, number, pick, share
+from enpilot.text import Language, number, pick, share
 
 __all__ = ["ExportState", "add_exports", "progress_page"]
 

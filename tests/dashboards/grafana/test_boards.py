@@ -19,6 +19,7 @@ from dashboards.grafana.columns import COLUMNS
 from dashboards.grafana.panels import Look
 from dashboards.grafana.render import LANGUAGES, render
 from dashboards.grafana.sources import enterprise_sources
+from dashboards.portal.catalogue import PAGES
 
 PORTAL = "https://energy.example.org"
 LOOKS = [Look(language, "light", PORTAL) for language in LANGUAGES]
@@ -63,6 +64,10 @@ def test_every_panel_leads_to_the_portal(board: Board, look: Look) -> None:
         (link,) = panel["links"]
         assert link["url"].startswith(f"{PORTAL}/s/${{site}}/"), panel["title"]
         assert f"lang={look.language}" in link["url"]
+        path, _, query = link["url"].removeprefix(f"{PORTAL}/s/${{site}}/").partition("?")
+        page = next(p for p in PAGES if path.split("/")[0] == p.path.split("/")[0]
+                    and path.count("/") == p.path.count("/"))  # fmt: skip
+        assert {part.partition("=")[0] for part in query.split("&")} <= {*page.query, "lang"}
         assert set(re.findall(r"\$\{(\w+)", link["url"])) <= known
         assert "__from" not in link["url"]
         for target in panel["targets"]:

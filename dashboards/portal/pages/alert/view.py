@@ -17,7 +17,7 @@ from dashboards.portal.pages.alerts.view import mute_form, open_list
 from dashboards.portal.pages.alerts.words import STATES, kind_name, limit_text
 from dashboards.portal.shell import block, section
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import DASH, duration, instant, number, pick, significant
+from enpilot.text import DASH, duration, instant, number, pick, significant
 
 __all__ = ["build", "replay_option"]
 

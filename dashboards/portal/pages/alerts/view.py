@@ -26,7 +26,7 @@ from dashboards.portal.pages.alerts.words import (
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty, severity, synthetic
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import DASH, age, duration, instant, number, pick
+from enpilot.text import DASH, age, duration, instant, number, pick
 
 __all__ = ["build", "mute_form", "open_list"]
 

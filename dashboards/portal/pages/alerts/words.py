@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboards.portal.pages.alerts.model import OpenAlert
-from dashboards.portal.text import Language, duration, number, pick, significant
+from enpilot.text import Language, duration, number, pick, significant
 
 __all__ = ["DELIVERED", "KINDS", "STATES", "against", "kind_name", "limit_text", "subject_name"]
 

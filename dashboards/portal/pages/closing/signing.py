@@ -9,7 +9,7 @@ from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.closing.model import ClosingPage, Difference
 from dashboards.portal.state import reason, severity
-from dashboards.portal.text import instant, pick, share
+from enpilot.text import instant, pick, share
 
 __all__ = ["decide_form", "sign_forms"]
 

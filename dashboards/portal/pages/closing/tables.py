@@ -9,7 +9,7 @@ from dashboards.portal.pages.closing.ledger import KINDS, LedgerRow
 from dashboards.portal.pages.closing.model import ClosingPage, PaidPeriod, SignedFigure, Totals
 from dashboards.portal.state import judgement, reason, synthetic
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     change,
     day_short,

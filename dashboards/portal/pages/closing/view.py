@@ -19,7 +19,7 @@ from dashboards.portal.period import period_name
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import misread, reason, severity
 from dashboards.portal.tables import Cell, table
-from dashboards.portal.text import (
+from enpilot.text import (
     day_short,
     instant,
     month,

@@ -13,7 +13,7 @@ from dashboards.portal.pages.cost import view
 from dashboards.portal.pages.cost.model import CostPage, load_cost
 from dashboards.portal.period import period_of
 from dashboards.portal.site import Site
-from dashboards.portal.text import pick
+from enpilot.text import pick
 
 __all__ = ["PAGE"]
 

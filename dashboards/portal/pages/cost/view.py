@@ -16,7 +16,7 @@ from dashboards.portal.pages.cost.words import BANDS, difference_name, line_name
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty, misread, reason, synthetic
 from dashboards.portal.tables import numeric, table
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     change,
     day_short,

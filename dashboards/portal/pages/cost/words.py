@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.portal.pages.cost.model import BillLine
-from dashboards.portal.text import Language, pick
+from enpilot.text import Language, pick
 
 __all__ = ["BANDS", "difference_name", "line_name"]
 

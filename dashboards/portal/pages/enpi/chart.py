@@ -7,7 +7,7 @@ from typing import Any
 from dashboards.portal import charts
 from dashboards.portal.figures import EnpiFigure
 from dashboards.portal.pages.enpi.model import EnpiPage, MonthFigure
-from dashboards.portal.text import (
+from enpilot.text import (
     Language,
     change,
     intensity,

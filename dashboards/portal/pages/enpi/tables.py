@@ -15,7 +15,7 @@ from dashboards.portal.state import (
     synthetic,
     withheld,
 )
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     Language,
     change,

@@ -12,7 +12,7 @@ from dashboards.portal.pages.enpi.model import EnpiPage
 from dashboards.portal.pages.enpi.words import opening, subline
 from dashboards.portal.shell import block, section, table_view
 from dashboards.portal.state import empty, misread
-from dashboards.portal.text import Language, energy_scale, intensity_unit, month, pick
+from enpilot.text import Language, energy_scale, intensity_unit, month, pick
 
 __all__ = ["build"]
 

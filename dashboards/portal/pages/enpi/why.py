@@ -11,7 +11,7 @@ from dashboards.portal.pages.enpi.model import EnpiPage
 from dashboards.portal.pages.enpi.story import Baseline, Event, MeterDay
 from dashboards.portal.pages.enpi.words import span_words
 from dashboards.portal.state import estimated, reason
-from dashboards.portal.text import (
+from enpilot.text import (
     Language,
     change,
     day_short,

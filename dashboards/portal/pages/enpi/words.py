@@ -6,7 +6,7 @@ from dashboards.portal.figures import EnpiFigure
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.enpi.model import EnpiPage
 from dashboards.portal.state import not_final, status_word
-from dashboards.portal.text import (
+from enpilot.text import (
     Language,
     change,
     day_short,

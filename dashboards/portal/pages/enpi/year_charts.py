@@ -8,7 +8,7 @@ from typing import Any
 from dashboards.portal import charts
 from dashboards.portal.pages.enpi.model import EnpiPage
 from dashboards.portal.pages.enpi.story import Baseline
-from dashboards.portal.text import (
+from enpilot.text import (
     Language,
     energy_scale,
     intensity,

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dashboards.portal import charts
 from dashboards.portal.page import Visit
 from dashboards.portal.pages.explore.model import Chosen, ExplorePage
-from dashboards.portal.text import Language, day_short, month_short, significant
 from dashboards.portal.tracks import STEP_S
+from enpilot.text import Language, day_short, month_short, significant
 
 __all__ = [
     "LINES", "course_points", "duration_option", "heat_option", "lines_option", "month_keys",

@@ -20,7 +20,7 @@ from dashboards.portal.period import Period, period_name, period_of
 from dashboards.portal.shell import block, section, table_view
 from dashboards.portal.state import empty, misread, synthetic
 from dashboards.portal.tables import numeric, table
-from dashboards.portal.text import clock, day_short, month_short, unit_name
+from enpilot.text import clock, day_short, month_short, unit_name
 
 __all__ = ["build", "exports"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.explore.model import Chosen, ExplorePage
 from dashboards.portal.period import period_name
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     Language,
     change,

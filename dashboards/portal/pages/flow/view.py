@@ -14,7 +14,7 @@ from dashboards.portal.period import period_name
 from dashboards.portal.shell import block, section, table_view
 from dashboards.portal.state import empty, misread, reason, synthetic
 from dashboards.portal.tables import numeric, table
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     coal,
     energy,

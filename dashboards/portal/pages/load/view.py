@@ -13,7 +13,7 @@ from dashboards.portal.period import period_name
 from dashboards.portal.shell import block, section, table_view
 from dashboards.portal.state import empty, misread, synthetic
 from dashboards.portal.tables import numeric, table
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     clock,
     counted,

@@ -13,7 +13,7 @@ from dashboards.portal.quantity_words import quantity_name
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import synthetic
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import DASH, age, change, number, pick, significant
+from enpilot.text import DASH, age, change, number, pick, significant
 
 __all__ = ["build"]
 

@@ -8,7 +8,7 @@ from dashboards.portal.page import Visit
 from dashboards.portal.pages.metering.model import Intake, Metered
 from dashboards.portal.state import synthetic
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import DASH, age, number, pick
+from enpilot.text import DASH, age, number, pick
 
 __all__ = ["COMMISSIONING", "meters_table"]
 

@@ -10,7 +10,7 @@ from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.metering.model import Intake, Origin, Refusals, Worker
 from dashboards.portal.pages.metering.words import kind_word, reason_word, state_word
 from dashboards.portal.state import empty, severity, synthetic
-from dashboards.portal.text import DASH, Language, age, counted, duration, moment, number, pick
+from enpilot.text import DASH, Language, age, counted, duration, moment, number, pick
 
 __all__ = ["origins_table", "refusals_table", "workers_table"]
 

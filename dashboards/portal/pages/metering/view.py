@@ -15,7 +15,7 @@ from dashboards.portal.pages.metering.tables import origins_table, refusals_tabl
 from dashboards.portal.pages.metering.words import finding_detail, opening
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import severity
-from dashboards.portal.text import Language, moment, number, pick
+from enpilot.text import Language, moment, number, pick
 
 __all__ = ["build", "findings_list"]
 

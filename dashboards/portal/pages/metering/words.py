@@ -8,7 +8,7 @@ from typing import Any
 from dashboards.portal.gateways import condition_word
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.metering.model import FlowFinding, Intake, Origin
-from dashboards.portal.text import Language, age, counted, number, pick
+from enpilot.text import Language, age, counted, number, pick
 
 __all__ = ["finding_detail", "kind_word", "opening", "reason_word", "state_word"]
 

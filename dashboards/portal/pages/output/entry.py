@@ -17,7 +17,7 @@ def output_arguments(sent: FormData) -> dict[str, Any]:
     A cell is named ``2026-11-03|line-1|16:00|00:00`` and has what it was in ``was|…``. What is not
     understood goes on as it is: the service says what is wrong with it.
     """
-    zone = zoneinfo.ZoneInfo(str(sent.get("zone") or "UTC"))
+    zone = _zone(str(sent.get("zone")))
     entries = []
     for name, value in sent.multi_items():
         parts = name.split("|")
@@ -39,7 +39,15 @@ def output_arguments(sent: FormData) -> dict[str, Any]:
     return {"entries": entries, "reason": reason, "supersede": sent.get("supersede") == "1"}
 
 
-def _instant(day: str, clock: str, zone: zoneinfo.ZoneInfo, *, after: str | None) -> str:
+def _zone(name: str) -> zoneinfo.ZoneInfo | None:
+    """Return the zone that the ledger was of; without one instants have no offset, and are said."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _instant(day: str, clock: str, zone: zoneinfo.ZoneInfo | None, *, after: str | None) -> str:
     try:
         at = dt.datetime.combine(dt.date.fromisoformat(day), dt.time.fromisoformat(clock), zone)
     except ValueError:

@@ -13,7 +13,7 @@ from dashboards.portal.pages.output import view
 from dashboards.portal.pages.output.model import OutputPage, load_output
 from dashboards.portal.period import period_name
 from dashboards.portal.site import Site
-from dashboards.portal.text import pick
+from enpilot.text import pick
 
 __all__ = ["PAGE"]
 

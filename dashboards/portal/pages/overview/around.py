@@ -13,7 +13,7 @@ from dashboards.portal.pages.overview.context import Around, ShiftFigure, Task
 from dashboards.portal.shell import section
 from dashboards.portal.state import reason, severity, status_word, withheld
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     change,
     day_short,

@@ -72,7 +72,6 @@ class ShiftFigure(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     name_zh: str
     name_en: str
-    crew: str
     intensity: float | None
     energy: float | None
     energy_unit: str
@@ -248,7 +247,7 @@ def _shifts(
         connection.cursor(row_factory=class_row(ShiftFigure))
         .execute(
             "SELECT f.shift AS code, coalesce(r.name_zh, f.shift) AS name_zh,"
-            " coalesce(r.name_en, f.shift) AS name_en, '' AS crew, f.intensity, f.energy,"
+            " coalesce(r.name_en, f.shift) AS name_en, f.intensity, f.energy,"
             " f.energy_unit, f.output_unit, CASE WHEN f.target_intensity > 0"
             "  THEN f.intensity / f.target_intensity - 1 END AS to_target, f.estimated_share,"
             " f.withheld_code FROM enpi_period f LEFT JOIN LATERAL (SELECT r.name_zh, r.name_en"

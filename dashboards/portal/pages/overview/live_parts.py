@@ -9,7 +9,7 @@ from dashboards.portal.live import Alert, Gateway, LiveState, Power
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview.words import quality_word
 from dashboards.portal.state import empty, severity
-from dashboards.portal.text import (
+from enpilot.text import (
     Language,
     age,
     counted,

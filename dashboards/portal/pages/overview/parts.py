@@ -7,7 +7,7 @@ from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview.model import Overview
 from dashboards.portal.pages.overview.words import comparable, finding_span
 from dashboards.portal.state import estimated, severity, synthetic, withheld
-from dashboards.portal.text import (
+from enpilot.text import (
     Figure,
     Language,
     change,

@@ -17,7 +17,7 @@ from dashboards.portal.pages.overview.model import Overview
 from dashboards.portal.pages.overview.words import opening
 from dashboards.portal.shell import block, section, table_view
 from dashboards.portal.state import empty, misread
-from dashboards.portal.text import Language, number, pick, power
+from enpilot.text import Language, number, pick, power
 
 __all__ = ["build", "load_option"]
 

@@ -8,7 +8,7 @@ import zoneinfo
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.overview.model import FindingRow, Overview
 from dashboards.portal.state import status_word
-from dashboards.portal.text import (
+from enpilot.text import (
     Language,
     change,
     clock,

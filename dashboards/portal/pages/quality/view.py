@@ -24,7 +24,7 @@ from dashboards.portal.period import period_name
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty, misread, reason, severity
 from dashboards.portal.tables import numeric, table
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     counted,
     day_short,

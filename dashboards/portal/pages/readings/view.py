@@ -13,20 +13,12 @@ from dashboards.portal.page import Visit
 from dashboards.portal.pages.overview.words import quality_word
 from dashboards.portal.pages.readings.correcting import correction_forms
 from dashboards.portal.pages.readings.model import RawFinding, Reading, Readings
+from dashboards.portal.quantity_words import quantity_name
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty, misread, severity
-from dashboards.portal.text import clock_exact, counted, instant, number, significant
+from enpilot.text import clock_exact, counted, instant, number, significant
 
 __all__ = ["build"]
-
-_QUANTITIES = {
-    "active_energy": ("有功电量", "active energy"),
-    "active_power": ("有功功率", "active power"),
-    "reactive_energy": ("无功电量", "reactive energy"),
-    "mass": ("质量", "mass"),
-    "volume": ("体积", "volume"),
-    "heat": ("热量", "heat"),
-}
 
 
 def build(page: Readings, visit: Visit) -> None:
@@ -55,7 +47,7 @@ def build(page: Readings, visit: Visit) -> None:
 
 def _opening(page: Readings, visit: Visit) -> Safe:
     name = visit.say(page.point_zh, page.point_en)
-    what = visit.say(*_QUANTITIES.get(page.quantity, (page.quantity, page.quantity)))
+    what = quantity_name(visit.language, page.quantity)
     good = sum(r.quality & 255 == 0 for r in page.readings)
     bad = len(page.readings) - good
     begin = instant(visit.language, page.span.since.astimezone(page.site.zone))

@@ -13,7 +13,7 @@ from dashboards.portal.pages.reports.model import Report, ReportsPage
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import instant, month, number, pick
+from enpilot.text import instant, month, number, pick
 
 __all__ = ["build"]
 

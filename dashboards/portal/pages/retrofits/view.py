@@ -16,7 +16,7 @@ from dashboards.portal.pages.retrofits.model import Retrofit, RetrofitsPage, Spa
 from dashboards.portal.shell import block, section, table_view
 from dashboards.portal.state import empty, synthetic
 from dashboards.portal.tables import numeric, table
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     coal,
     counted,

@@ -20,7 +20,7 @@ from dashboards.portal.pages.settings.model import (
 )
 from dashboards.portal.shell import block, section
 from dashboards.portal.tables import Cell, numeric, table
-from dashboards.portal.text import DASH, counted, instant, number, pick, share, significant
+from enpilot.text import DASH, counted, instant, number, pick, share, significant
 
 __all__ = ["build"]
 

@@ -12,7 +12,7 @@ from dashboards.portal.page import Choice, Head, Page, Visit
 from dashboards.portal.pages.waste import view
 from dashboards.portal.pages.waste.model import STANDS_ALONE, WastePage, load_waste
 from dashboards.portal.site import Site
-from dashboards.portal.text import pick
+from enpilot.text import pick
 from enpilot.waste_words import DECISIONS
 
 __all__ = ["PAGE"]

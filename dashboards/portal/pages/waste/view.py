@@ -15,7 +15,7 @@ from dashboards.portal.pages.waste.words import METHODS, facts, kind_name, openi
 from dashboards.portal.shell import block, section
 from dashboards.portal.state import empty, reason, synthetic
 from dashboards.portal.tables import numeric, table
-from dashboards.portal.text import (
+from enpilot.text import (
     DASH,
     day_short,
     instant,

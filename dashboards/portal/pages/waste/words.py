@@ -9,7 +9,7 @@ from typing import Any
 from dashboards.portal.markup import Safe, join, tag
 from dashboards.portal.pages.waste.model import Waste, WastePage
 from dashboards.portal.site import Site
-from dashboards.portal.text import (
+from enpilot.text import (
     Language,
     clock,
     counted,
